@@ -1,0 +1,57 @@
+"""Bad input is refused here, in words and with its numbers, before torch sees it."""
+
+import torch
+from torch import Tensor
+
+
+def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Raise ValueError unless the three can attend: `(..., n_q, d_k)`, `(..., n_k, d_k)`, `(..., n_k, d_v)`."""
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(x, Tensor):
+            raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
+        if x.ndim < 2:
+            raise ValueError(f"{name} must have shape (..., positions, features), got {shape(x)}")
+        if not x.is_floating_point():
+            raise ValueError(f"{name} must be floating point, got {x.dtype}")
+        if x.dtype != query.dtype:
+            raise ValueError(f"query is {query.dtype} but {name} is {x.dtype}")
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(f"query has {query.shape[-1]} features but key has {key.shape[-1]}")
+    if query.shape[-1] == 0:
+        raise ValueError("query and key have 0 features: there is nothing to compare")
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(f"key has {key.shape[-2]} positions but value has {value.shape[-2]}")
+    try:
+        torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    except RuntimeError:
+        raise ValueError(
+            "leading dimensions do not fit together: "
+            f"query {shape(query)}, key {shape(key)}, value {shape(value)}"
+        ) from None
+
+
+def check_allowed(allowed: Tensor, n_q: int, n_k: int) -> None:
+    """Raise ValueError unless `allowed` is boolean and fits weights of shape `(..., n_q, n_k)`."""
+    if not isinstance(allowed, Tensor) or allowed.dtype != torch.bool:
+        got = allowed.dtype if isinstance(allowed, Tensor) else type(allowed).__name__
+        raise ValueError(f"allowed must be a boolean tensor (True means may look), got {got}")
+    _check_fits("allowed", allowed, n_q, n_k)
+
+
+def check_bias(bias: Tensor, scores: Tensor) -> None:
+    """Raise ValueError unless `bias` can be added to `scores` without changing their dtype or size."""
+    if not isinstance(bias, Tensor) or bias.dtype != scores.dtype:
+        got = bias.dtype if isinstance(bias, Tensor) else type(bias).__name__
+        raise ValueError(f"bias must be a tensor of {scores.dtype}, as the query is, got {got}")
+    _check_fits("bias", bias, *scores.shape[-2:])
+
+
+def _check_fits(name: str, x: Tensor, n_q: int, n_k: int) -> None:
+    rows, columns = ((1, 1) + tuple(x.shape))[-2:]
+    if rows not in (1, n_q) or columns not in (1, n_k):
+        raise ValueError(f"{name} has shape {shape(x)}, which does not fit {n_q} queries × {n_k} keys")
+
+
+def shape(x: Tensor) -> tuple[int, ...]:
+    """The shape as a plain tuple, which reads better in a message than torch.Size."""
+    return tuple(x.shape)
