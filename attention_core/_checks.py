@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:
-    """Raise ValueError unless the three can attend: `(..., n_q, d_k)`, `(..., n_k, d_k)`, `(..., n_k, d_v)`."""
+    """Raise ValueError unless these are `(..., n_q, d_k)`, `(..., n_k, d_k)` and `(..., n_k, d_v)`."""
     for name, x in (("query", query), ("key", key), ("value", value)):
         if not isinstance(x, Tensor):
             raise ValueError(f"{name} must be a torch tensor, got {type(x).__name__}")
@@ -47,7 +47,7 @@ def check_bias(bias: Tensor, scores: Tensor) -> None:
 
 
 def _check_fits(name: str, x: Tensor, n_q: int, n_k: int) -> None:
-    rows, columns = ((1, 1) + tuple(x.shape))[-2:]
+    rows, columns = (1, 1, *x.shape)[-2:]
     if rows not in (1, n_q) or columns not in (1, n_k):
         raise ValueError(f"{name} has shape {shape(x)}, which does not fit {n_q} queries × {n_k} keys")
 

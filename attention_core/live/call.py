@@ -1,0 +1,97 @@
+"""Calling a learner's attention function: whatever it does, the page stays alive and says what happened."""
+
+import linecache
+import traceback
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+class Unusable(Exception):
+    """The function's answer cannot be shown; the message says why, for the learner."""
+
+
+def call_attention(
+    attention: Callable, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """`(output, weights)` of `attention(query, key, value[, allowed])`, its shapes checked.
+
+    The mask is passed only when there is one, so that a function that takes none yet can be driven too.
+    Raises: Unusable, in words, when the function is unfinished, raises, or returns something else.
+    """
+    arguments = [x.clone() for x in (query, key, value)]  # the function may write into its arguments
+    if allowed is not None:
+        arguments.append(allowed.clone())
+    try:
+        answer = attention(*arguments)
+    except Exception as error:
+        raise Unusable(_what_happened(error)) from error
+    n_q, n_k, d_v = query.shape[-2], key.shape[-2], value.shape[-1]
+    if answer is None or answer is ...:
+        raise Unusable("Not finished yet: the function returns nothing.")
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise Unusable(f"The function should return a pair, (output, weights); it returned {_a(answer)}.")
+    if any(part is None or part is ... for part in answer):
+        raise Unusable("Not finished yet: a part of (output, weights) is still empty.")
+    for name, part, shape in (("output", answer[0], (n_q, d_v)), ("weights", answer[1], (n_q, n_k))):
+        if not isinstance(part, Tensor):
+            raise Unusable(f"{name} should be a tensor; it is {_a(part)}.")
+        if tuple(part.shape) != shape:
+            raise Unusable(
+                f"{name} should have shape {shape}; it has {tuple(part.shape)}.{_swapped(answer, n_q, n_k)}"
+            )
+        if part.is_complex():
+            raise Unusable(f"{name} should hold real numbers; it holds {part.dtype}.")
+    output, weights = (part.detach().float() for part in answer)
+    return output, weights
+
+
+def row_remark(weights: Tensor, words: list[str]) -> str:
+    """What is wrong with the rows of weights, in words; empty when each sums to 1 or to 0."""
+    sums = weights.sum(-1)
+    for word, row, total in zip(words, weights, sums.tolist(), strict=True):
+        if row.isnan().any():
+            return f"The row of “{word}” holds NaN, not numbers: was 0 divided by 0?"
+        if row.min() < -1e-6:
+            return f"The row of “{word}” holds a weight below 0: {float(row.min()):.2f}."
+        if abs(total - 1) > 1e-3 and abs(total) > 1e-6:
+            columns = weights.sum(-2)
+            over_queries = " The columns do: is the softmax over queries?" if _all_ones(columns) else ""
+            return f"The row of “{word}” sums to {total:.2f}, not to 1.{over_queries}"
+    return ""
+
+
+def _all_ones(sums: Tensor) -> bool:
+    return torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
+
+
+def _what_happened(error: Exception) -> str:
+    line = ""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        # a notebook cell has no file on disk, and its name is made by ipykernel or IPython
+        if (
+            "ipykernel" in frame.filename
+            or frame.filename.startswith("<ipython")
+            or frame.name != "call_attention"
+        ):
+            source = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+            if source and "site-packages" not in frame.filename:
+                line = f"\nin line {frame.lineno}: {source}"
+                break
+    return f"The function stopped with {type(error).__name__}: {error}{line}"
+
+
+def _swapped(answer, n_q: int, n_k: int) -> str:
+    output, weights = answer
+    if isinstance(weights, Tensor) and isinstance(output, Tensor):
+        if tuple(output.shape) == (n_q, n_k):
+            return " The order is (output, weights)."
+        if tuple(weights.shape) == (n_k, n_q) and n_q != n_k:
+            return " Rows are queries, columns are keys."
+    return ""
+
+
+def _a(thing) -> str:
+    kind = type(thing).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -1,0 +1,194 @@
+"""Explorers: controls joined to an attention function and a heatmap. Only here do the two meet."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import ipywidgets as widgets
+import torch
+import traitlets
+from ipywidgets.widgets.interaction import interactive
+
+from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
+from attention_core.live.call import Unusable, call_attention, row_remark
+from attention_core.live.heatmap import AttentionHeatmap, facts, mimebundle
+
+MASKS: Mapping[str, Callable[[int], torch.Tensor] | None] = {
+    "none": None,
+    "causal": causal_mask,
+    "window": window_mask,
+}
+MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is for AttentionHeatmap
+
+
+class Explorer(widgets.VBox):
+    """Controls above one heatmap. A subclass makes the controls and says what `_show` shows."""
+
+    weights = traitlets.Any(None, allow_none=True, help="What is shown, float32; None when nothing can be.")
+
+    def __init__(self, controls: list[widgets.Widget], heatmap: AttentionHeatmap):
+        self.heatmap = heatmap
+        bar = widgets.HBox(controls)
+        bar.add_class("attention-controls")
+        super().__init__([bar, heatmap] if controls else [heatmap])
+        self.add_class("attention-explorer")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({facts(self.heatmap)})"
+
+    def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
+        return mimebundle(self, self.heatmap)
+
+    def _put(self, weights: torch.Tensor | None, message: str = "", **content) -> None:
+        """Show weights, or a message in their place; all of it reaches the page as one change."""
+        with self.heatmap.hold_sync():
+            self.heatmap.update(weights, **content)
+            self.heatmap.message = message
+        self.weights = self.heatmap.weights
+
+
+class SelfAttentionExplorer(Explorer):
+    """One sentence attends to itself: type, slide, and the map follows.
+
+    Args:
+        sentence: the words, with white space between them.
+        attention: the function that is called, `(query, key, value[, allowed]) -> (output, weights)`;
+            the learner's own after the exercise. It is given 5 wishes a word as query and key, and 8
+            features as value (see `attention_core.words`), and a mask only when one is chosen. The
+            temperature and √d_k reach it through the query, so that it needs no further argument.
+
+    Traits, each of which can be set and observed: `sentence`; `temperature`, above 0; `scaled`, False
+    takes √d_k out; `mask`, one of "none", "causal", "window"; `attention`; and, to be read, `weights`
+    `(n, n)` and `output` `(n, 8)`, both None when the function is unfinished, fails, or returns
+    something else, which the page then says in words.
+
+    Raises:
+        traitlets.TraitError: for a temperature or a mask that cannot be; the old one stays.
+    """
+
+    sentence = traitlets.Unicode()
+    temperature = traitlets.Float(1.0)
+    scaled = traitlets.Bool(True)
+    mask = traitlets.Enum(list(MASKS), default_value="none")
+    attention = traitlets.Callable(scaled_dot_product_attention)
+    output = traitlets.Any(None, allow_none=True)
+
+    def __init__(
+        self,
+        sentence: str = "the cat sat on the mat because it was tired",
+        *,
+        attention: Callable = scaled_dot_product_attention,
+        **traits,
+    ):
+        text = widgets.Text(description="Sentence", layout={"width": "26em"}, continuous_update=True)
+        slider = widgets.FloatSlider(
+            description="Temperature", min=0.05, max=3, step=0.05, layout={"width": "300px"},
+            style={"description_width": "auto"},
+        )  # fmt: skip
+        root = widgets.ToggleButtons(
+            options=[("on", True), ("off", False)], description="÷ √d_k", style={"button_width": "auto"}
+        )
+        mask = widgets.ToggleButtons(options=list(MASKS), description="Mask", style={"button_width": "auto"})
+        super().__init__([text, slider, root, mask], AttentionHeatmap(None))
+        self.set_trait("attention", attention)
+        self.sentence = sentence
+        for name, value in traits.items():
+            if name not in ("temperature", "scaled", "mask"):
+                raise TypeError(f"SelfAttentionExplorer has no argument {name}")
+            setattr(self, name, value)
+        self._fit(slider)
+        self.observe(lambda _: self._fit(slider), "temperature")
+        for name, control in (("sentence", text), ("temperature", slider), ("scaled", root), ("mask", mask)):
+            traitlets.link((self, name), (control, "value"))
+        self.observe(self._show, ["sentence", "temperature", "scaled", "mask", "attention"])
+        self._show()
+
+    @traitlets.validate("temperature")
+    def _check_temperature(self, proposal) -> float:
+        if not (math.isfinite(proposal.value) and proposal.value > 0):
+            raise traitlets.TraitError(f"temperature must be a number above 0, got {proposal.value}")
+        return proposal.value
+
+    def _fit(self, slider: widgets.FloatSlider) -> None:
+        """A temperature set from Python may lie outside the slider, which would pull it back."""
+        slider.min = min(slider.min, self.temperature)
+        slider.max = max(slider.max, self.temperature)
+
+    def _show(self, _change=None) -> None:
+        tokens = words.split(self.sentence)
+        n = len(tokens)
+        if not 1 <= n <= MOST_WORDS:
+            message = (
+                "Type a word or two." if n == 0 else f"{n} words are too many: the most is {MOST_WORDS}."
+            )
+            self.output = None
+            self._put(None, message)
+            return
+        query, key, value = words.query_key_value(tokens)  # (n, 5), (n, 5), (n, 8)
+        d_k = query.shape[-1]
+        allowed = MASKS[self.mask](n) if MASKS[self.mask] else None
+        sharpness = (1 if self.scaled else math.sqrt(d_k)) / self.temperature
+        try:
+            output, weights = call_attention(self.attention, query * sharpness, key, value, allowed)
+        except Unusable as problem:
+            self.output = None
+            self._put(None, str(problem))
+            return
+        factors = [(f"÷ √{d_k}", 1 / math.sqrt(d_k))] if self.scaled else []
+        factors.append((f"÷ temperature {self.temperature:.2f}", 1 / self.temperature))
+        self.output = output
+        self._put(
+            weights,
+            row_remark(weights, tokens),
+            queries=tokens,
+            keys=tokens,
+            allowed=allowed,
+            scores=query @ key.T * math.prod(factor for _, factor in factors),  # for the arithmetic
+            steps=factors,
+            terms=(words.WISHES, query, key),
+        )
+
+
+class Experiment(Explorer):
+    """A learner's function of a few controls, shown as a heatmap that follows them.
+
+    Args:
+        function: takes the controls' values by name; returns weights, or a dict of what
+            `AttentionHeatmap.update` takes, with at least `weights`, and perhaps `message`, `title`.
+        controls: as in `ipywidgets.interact`: a list to choose from, `(low, high, step)`, True or
+            False, a text, or a widget with a `value`.
+
+    Each control is a trait of `.controls[name].value`. When the function raises, the page says so.
+    """
+
+    def __init__(self, function: Callable, *, show_sums: bool = False, **controls):
+        self.function = function
+        self.controls = {name: self._control(name, given) for name, given in controls.items()}
+        super().__init__(list(self.controls.values()), AttentionHeatmap(None, show_sums=show_sums))
+        for control in self.controls.values():
+            control.observe(self._show, "value")
+        self._show()
+
+    @staticmethod
+    def _control(name: str, given) -> widgets.Widget:
+        control = given if isinstance(given, widgets.Widget) else interactive.widget_from_abbrev(given)
+        if control is None:
+            raise ValueError(
+                f"{name}={given!r} makes no control: give a list, (low, high, step), True or a text"
+            )
+        control.description = control.description or name.replace("_", " ")
+        control.style.description_width = "auto"
+        return control
+
+    def _show(self, _change=None) -> None:
+        try:
+            answer = self.function(**{name: control.value for name, control in self.controls.items()})
+            content = dict(answer) if isinstance(answer, Mapping) else {"weights": answer}
+            if content.get("weights") is None:
+                raise Unusable("Not finished yet: the function returns no weights.")
+            self.heatmap.title = content.pop("title", "")
+            self._put(content.pop("weights"), content.pop("message", ""), **content)
+        except Exception as problem:
+            self._put(
+                None,
+                str(problem) if isinstance(problem, Unusable) else f"{type(problem).__name__}: {problem}",
+            )

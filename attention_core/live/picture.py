@@ -1,0 +1,171 @@
+"""The heatmap's still twin, drawn by matplotlib: for saved notebooks, exported pages and slides."""
+
+import io
+import warnings
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+COLOURS = colormaps["viridis"]  # perceptually uniform, and readable with every colour blindness
+NOT_A_NUMBER = "#c08080"
+PIN = "#c2410c"
+QUIET = "#5b6168"
+PIXELS = 2  # drawn at twice the size it is shown at, for sharp text
+
+
+def palette() -> bytes:
+    """The colour map as 256 × RGB bytes: what the browser paints with."""
+    return (COLOURS(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8).tobytes()
+
+
+def heatmap_figure(
+    weights: np.ndarray,
+    queries: list[str],
+    keys: list[str],
+    *,
+    heads: list[str],
+    allowed: np.ndarray | None = None,
+    title: str = "",
+    message: str = "",
+    per_row: bool = False,
+    pinned: list[int] = (),
+    show_sums: bool = False,
+) -> Figure:
+    """Draw weights `(heads, n_q, n_k)`; rows are queries, columns are keys, colours run from 0 to 1.
+
+    Returns a `matplotlib.figure.Figure` that pyplot does not know of.
+    """
+    n_heads, n_q, n_k = weights.shape
+    if weights.size == 0:
+        figure = Figure(figsize=(6, 0.6), dpi=100 * PIXELS, layout="constrained")
+        figure.text(0.01, 0.5, message or "nothing to show yet", va="center", parse_math=False)
+        return figure
+    across = min(n_heads, 4)
+    down = -(-n_heads // across)
+    # cells of a readable size where there are few, and never a picture wider than the page
+    side = 0.42 if n_heads == 1 else 0.2
+    width = min(max(n_k * side, 1.2), 6.0 if n_heads == 1 else 2.2)
+    height = min(max(n_q * side, 0.5), 6.0 if n_heads == 1 else 2.2)
+    margin = 0.085 * min(max(len(q) for q in queries), 14) + 0.5
+    size = (across * (width + margin) + 0.7, down * (height + margin) + 0.5)
+    figure = Figure(figsize=size, dpi=100 * PIXELS, layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for ax in axes[n_heads:]:
+        ax.remove()
+    shown = axes[:n_heads]
+    for head, ax in enumerate(shown):
+        blocked = None if allowed is None else ~allowed[head]
+        image = _draw(ax, weights[head], blocked, per_row)
+        _label(ax, queries, keys, small=n_heads > 1)
+        if width / n_k >= 0.36 and height / n_q >= 0.2:
+            _write_numbers(ax, weights[head], blocked, per_row)
+        if show_sums:
+            _write_sums(ax, weights[head])
+        for row in pinned:
+            ax.add_patch(
+                Rectangle((-0.5, row - 0.5), n_k, 1, fill=False, edgecolor=PIN, linewidth=2, clip_on=False)
+            )
+        if n_heads > 1:
+            ax.set_title(heads[head], fontsize=9, parse_math=False)
+    heading = "\n".join(part for part in (title, message) if part)
+    if heading:
+        figure.suptitle(heading, fontsize=10, x=0.01, ha="left", parse_math=False)
+    bar = figure.colorbar(image, ax=list(shown), shrink=0.8, aspect=30)
+    bar.set_label("share of the row’s largest" if per_row else "weight", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    if n_heads == 1:
+        shown[0].set_title("keys: looked at →", fontsize=8, color=QUIET, loc="left")
+    shown[0].set_ylabel("queries", fontsize=8, color=QUIET)
+    figure.supxlabel("Each row is one query; its weights sum to 1.", fontsize=8, color=QUIET)
+    return figure
+
+
+def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
+    """The figure as PNG bytes, and the size in CSS pixels at which a page should show it."""
+    canvas = FigureCanvasAgg(figure)
+    with _quiet():
+        canvas.draw()
+    # 128 colours look the same here and make the stored notebook a third of the size
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).quantize(128, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    width, height = figure.get_size_inches() * figure.dpi
+    return buffer.getvalue(), {"width": round(width / PIXELS), "height": round(height / PIXELS)}
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, its text drawn as outlines so that it looks the same everywhere."""
+    buffer = io.BytesIO()
+    with _quiet():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _draw(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool):
+    scaled = weights / np.maximum(np.nanmax(weights, axis=-1, keepdims=True), 1e-12) if per_row else weights
+    if blocked is not None:
+        scaled = np.ma.masked_where(blocked, scaled)
+        ax.patch.set(hatch="////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
+    ax.set_facecolor(NOT_A_NUMBER if np.isnan(weights).any() else "white")
+    return ax.imshow(scaled, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+
+
+def _label(ax, queries: list[str], keys: list[str], *, small: bool) -> None:
+    size = 7 if small else 9
+    inches = ax.figure.get_size_inches()
+    for axis, labels, room in ((ax.yaxis, queries, inches[1]), (ax.xaxis, keys, inches[0])):
+        step = max(1, round(len(labels) * size / 72 / (room * (0.4 if small else 0.7))))
+        axis.set_ticks(range(0, len(labels), step))
+        axis.set_ticklabels([_short(label) for label in labels[::step]], fontsize=size, parse_math=False)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    for label in ax.get_xticklabels():
+        label.set(rotation=40, ha="left", rotation_mode="anchor")
+    ax.spines[:].set_visible(False)
+
+
+def _short(label: str) -> str:
+    printable = "".join(c if c.isprintable() else "·" for c in label)
+    return printable if len(printable) <= 14 else printable[:13] + "…"
+
+
+def _write_numbers(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool) -> None:
+    for (row, column), weight in np.ndenumerate(weights):
+        if blocked is not None and blocked[row, column]:
+            continue
+        level = weight / max(np.nanmax(weights[row]), 1e-12) if per_row else weight
+        dark = np.isnan(weight) or np.dot(COLOURS(level)[:3], (0.3, 0.6, 0.1)) > 0.5
+        ax.text(column, row, number(weight), ha="center", va="center", fontsize=7, color="k" if dark else "w")
+
+
+def number(weight: float) -> str:
+    """A weight as short as it can be without lying: .07, 1.0, and nothing for less than ½ percent."""
+    if np.isnan(weight):
+        return "NaN"
+    if weight < 0 or weight > 1.005:
+        return f"{weight:.1f}".replace("-", "−")
+    if weight >= 0.995:
+        return "1.0"
+    return "" if weight < 0.005 else f"{weight:.2f}"[1:]
+
+
+def _write_sums(ax, weights: np.ndarray) -> None:
+    n_q, n_k = weights.shape
+    style = {"fontsize": 7, "color": QUIET, "fontfamily": "monospace"}
+    for row, total in enumerate(weights.sum(axis=1)):
+        ax.text(n_k - 0.4, row, f"{total:.2f}", va="center", **style)
+    for column, total in enumerate(weights.sum(axis=0)):
+        ax.text(column, n_q - 0.4, f"{total:.2f}", ha="center", va="top", **style)
+
+
+class _quiet(warnings.catch_warnings):
+    """A glyph that no installed font has is drawn as a box; that is no news for a learner."""
+
+    def __enter__(self):
+        super().__enter__()
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
