@@ -90,7 +90,9 @@ def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
     with _quiet():
         canvas.draw()
     # 128 colours look the same here and make the stored notebook a third of the size
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).quantize(128, dither=Image.Dither.NONE)
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).quantize(
+        128, dither=Image.Dither.NONE
+    )
     buffer = io.BytesIO()
     image.save(buffer, format="png", optimize=True)
     width, height = figure.get_size_inches() * figure.dpi
