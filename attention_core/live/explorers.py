@@ -7,6 +7,7 @@ import ipywidgets as widgets
 import torch
 import traitlets
 from ipywidgets.widgets.interaction import interactive
+from matplotlib.figure import Figure
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
 from attention_core.live.call import Unusable, call_attention, row_remark
@@ -36,7 +37,11 @@ class Explorer(widgets.VBox):
         return f"{type(self).__name__}({facts(self.heatmap)})"
 
     def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
-        return mimebundle(self, self.heatmap)
+        return mimebundle(self, self.figure())
+
+    def figure(self) -> Figure:
+        """What the page shows, as matplotlib draws it: the still picture of a saved notebook."""
+        return self.heatmap.figure()
 
     def _put(self, weights: torch.Tensor | None, message: str = "", **content) -> None:
         """Show weights, or a message in their place; all of it reaches the page as one change."""
@@ -79,7 +84,7 @@ class SelfAttentionExplorer(Explorer):
         attention: Callable = scaled_dot_product_attention,
         **traits,
     ):
-        text = widgets.Text(description="Sentence", layout={"width": "26em"}, continuous_update=True)
+        text = widgets.Text(description="Sentence", layout={"width": "32em"}, continuous_update=True)
         slider = widgets.FloatSlider(
             description="Temperature", min=0.05, max=3, step=0.05, layout={"width": "300px"},
             style={"description_width": "auto"},

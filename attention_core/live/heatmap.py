@@ -8,6 +8,7 @@ import anywidget
 import numpy as np
 import torch
 import traitlets
+from matplotlib.figure import Figure
 
 from attention_core.live import picture
 
@@ -106,8 +107,8 @@ class AttentionHeatmap(anywidget.AnyWidget):
     scores = property(lambda self: self._content.get("scores"), doc="The numbers before softmax.")
     allowed = property(lambda self: self._content.get("allowed"), doc="Who may look at whom.")
 
-    def figure(self):
-        """The same picture as a `matplotlib.figure.Figure`, with what is pinned."""
+    def figure(self) -> Figure:
+        """The same picture for matplotlib, unknown to pyplot, with what is pinned."""
         weights, allowed = self.weights, self.allowed
         by_head = np.zeros((1, 0, 0)) if weights is None else _by_head(weights).numpy()
         return picture.heatmap_figure(
@@ -134,7 +135,7 @@ class AttentionHeatmap(anywidget.AnyWidget):
         return f"AttentionHeatmap({facts(self)})"
 
     def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
-        return mimebundle(self, self)
+        return mimebundle(self, self.figure())
 
     def _labels(self, name: str) -> list[str]:
         return self._frame[name] if self._frame else []
@@ -167,9 +168,9 @@ def facts(heatmap: AttentionHeatmap) -> str:
     )
 
 
-def mimebundle(widget, heatmap: AttentionHeatmap) -> tuple[dict, dict]:
+def mimebundle(widget, figure: Figure) -> tuple[dict, dict]:
     """The live view of `widget` for a page with a kernel, and text and a picture for one without."""
-    image, size = picture.png(heatmap.figure())
+    image, size = picture.png(figure)
     data = {
         "text/plain": repr(widget),
         "image/png": base64.b64encode(image).decode(),
