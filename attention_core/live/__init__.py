@@ -2,5 +2,7 @@
 
 from attention_core.live.explorers import Experiment, Explorer, SelfAttentionExplorer
 from attention_core.live.heatmap import AttentionHeatmap
+from attention_core.live.look_up import LookUpExplorer
+from attention_core.live.plane import Plane
 
-__all__ = ["AttentionHeatmap", "Experiment", "Explorer", "SelfAttentionExplorer"]
+__all__ = ["AttentionHeatmap", "Experiment", "Explorer", "LookUpExplorer", "Plane", "SelfAttentionExplorer"]

@@ -1,0 +1,109 @@
+"""One query among keys in a plane: the soft dictionary look-up, with its output inside the values' hull."""
+
+import math
+from collections.abc import Callable
+
+import ipywidgets as widgets
+import torch
+import traitlets
+from matplotlib.figure import Figure
+
+from attention_core import scaled_dot_product_attention
+from attention_core.live import picture
+from attention_core.live.call import Unusable, call_attention
+from attention_core.live.explorers import Explorer
+from attention_core.live.heatmap import AttentionHeatmap
+from attention_core.live.plane import Plane
+
+KEYS = {"north": (0.0, 1.6), "east": (1.6, 0.0), "south": (0.0, -1.6), "west": (-1.6, 0.0)}
+VALUES = {"red": (-1.4, 1.2), "green": (1.3, 1.5), "blue": (1.5, -1.2), "black": (-1.1, -1.4)}
+
+
+class LookUpExplorer(Explorer):
+    """Drag the query over fixed keys; its weights average the values, which can be dragged too.
+
+    Args: attention: `(query, key, value) -> (output, weights)`; given one query and four keys of 2
+    features, and four values of 2.
+
+    Traits: `query`, a pair of numbers between −2 and 2; `temperature`, above 0; and, to be read,
+    `weights` `(1, 4)` and `output` `(1, 2)`. Raises: traitlets.TraitError for a temperature that cannot be.
+    """
+
+    query = traitlets.Tuple(traitlets.Float(), traitlets.Float())
+    temperature = traitlets.Float(1.0)
+    output = traitlets.Any(None, allow_none=True)
+
+    def __init__(self, *, attention: Callable = scaled_dot_product_attention):
+        self.attention = attention
+        self.asking = Plane(
+            {**KEYS, "query": (0.9, 1.2)},
+            movable=["query"],
+            arrows=["query", *KEYS],
+            title="Keys, and your query",
+        )
+        self.answer = Plane(
+            {**VALUES, "output": (0, 0)},
+            movable=list(VALUES),
+            hull=list(VALUES),
+            title="Values, and the output",
+        )
+        slider = widgets.FloatLogSlider(
+            description="Temperature", min=-1.7, max=1, step=0.05, value=1, readout_format=".2f",
+            style={"description_width": "auto"},
+        )  # fmt: skip
+        super().__init__([slider], AttentionHeatmap(None))
+        planes = widgets.HBox([self.asking, self.answer])
+        planes.add_class("attention-planes")
+        self.children = [self.children[0], planes, self.heatmap]
+        self.query = self.asking.points["query"]
+        traitlets.link((self, "temperature"), (slider, "value"))
+        self.asking.on_move(lambda: self.set_trait("query", self.asking.points["query"]))
+        self.answer.on_move(self._show)
+        self.observe(self._show, ["query", "temperature"])
+        self._show()
+
+    @traitlets.validate("temperature")
+    def _check_temperature(self, proposal) -> float:
+        if not (math.isfinite(proposal.value) and proposal.value > 0):
+            raise traitlets.TraitError(f"temperature must be a number above 0, got {proposal.value}")
+        return proposal.value
+
+    def figure(self) -> Figure:
+        """Both planes and the row of weights."""
+        figure = Figure(figsize=(6.6, 3.9), dpi=100 * picture.PIXELS, layout="constrained")
+        for plane, ax in zip((self.asking, self.answer), figure.subplots(1, 2), strict=True):
+            plane.draw(ax)
+        row = [] if self.weights is None else self.weights[0].tolist()
+        shares = ", ".join(f"{name} {w:.2f}" for name, w in zip(KEYS, row, strict=False))
+        figure.supxlabel(f"weights: {shares}" if row else self.heatmap.message, fontsize=9, parse_math=False)
+        return figure
+
+    def _show(self, _change=None) -> None:
+        if self.query != self.asking.points["query"]:
+            self.asking.move(query=self.query)
+        key = torch.tensor(list(KEYS.values()))  # (4, 2)
+        value = torch.tensor([self.answer.points[name] for name in VALUES])  # (4, 2)
+        query = torch.tensor([self.query])  # (1, 2)
+        try:
+            output, weights = call_attention(self.attention, query / self.temperature, key, value)
+        except Unusable as problem:
+            self.output = None
+            self._put(None, str(problem))
+            return
+        factors = [
+            ("÷ √2", 1 / math.sqrt(2)),
+            (f"÷ temperature {self.temperature:.2f}", 1 / self.temperature),
+        ]
+        self.output = output
+        scores = query @ key.T * math.prod(factor for _, factor in factors)
+        self._put(
+            weights,
+            queries=["query"],
+            keys=[f"{key}: {value}" for key, value in zip(KEYS, VALUES, strict=True)],
+            scores=scores,
+            steps=factors,
+        )
+        shares = weights[0].tolist()
+        self.asking.size(dict(zip(KEYS, shares, strict=True)))
+        self.answer.size(dict(zip(VALUES, shares, strict=True)))
+        self.answer.move(output=output[0].tolist())
