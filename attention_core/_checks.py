@@ -30,12 +30,12 @@ def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:
         ) from None
 
 
-def check_allowed(allowed: Tensor, n_q: int, n_k: int) -> None:
-    """Raise ValueError unless `allowed` is boolean and fits weights of shape `(..., n_q, n_k)`."""
+def check_allowed(allowed: Tensor, n_q: int, n_k: int, batch: tuple[int, ...] | None = None) -> None:
+    """Raise ValueError unless `allowed` is boolean and fits `(*batch, n_q, n_k)`, any batch if None."""
     if not isinstance(allowed, Tensor) or allowed.dtype != torch.bool:
         got = allowed.dtype if isinstance(allowed, Tensor) else type(allowed).__name__
         raise ValueError(f"allowed must be a boolean tensor (True means may look), got {got}")
-    _check_fits("allowed", allowed, n_q, n_k)
+    _check_fits("allowed", allowed, n_q, n_k, batch)
 
 
 def check_bias(bias: Tensor, scores: Tensor) -> None:
@@ -43,13 +43,19 @@ def check_bias(bias: Tensor, scores: Tensor) -> None:
     if not isinstance(bias, Tensor) or bias.dtype != scores.dtype:
         got = bias.dtype if isinstance(bias, Tensor) else type(bias).__name__
         raise ValueError(f"bias must be a tensor of {scores.dtype}, as the query is, got {got}")
-    _check_fits("bias", bias, *scores.shape[-2:])
+    _check_fits("bias", bias, *scores.shape[-2:], batch=scores.shape[:-2])
 
 
-def _check_fits(name: str, x: Tensor, n_q: int, n_k: int) -> None:
+def _check_fits(name: str, x: Tensor, n_q: int, n_k: int, batch: tuple[int, ...] | None) -> None:
     rows, columns = (1, 1, *x.shape)[-2:]
     if rows not in (1, n_q) or columns not in (1, n_k):
         raise ValueError(f"{name} has shape {shape(x)}, which does not fit {n_q} queries × {n_k} keys")
+    leading = x.shape[:-2]
+    if batch is not None and (
+        len(leading) > len(batch)
+        or any(n not in (1, full) for n, full in zip(leading[::-1], batch[::-1], strict=False))
+    ):
+        raise ValueError(f"{name} has shape {shape(x)}, which does not fit weights {(*batch, n_q, n_k)}")
 
 
 def shape(x: Tensor) -> tuple[int, ...]:

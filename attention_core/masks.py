@@ -39,8 +39,7 @@ def padding_mask(lengths: Tensor | list[int], n_k: int | None = None) -> Tensor:
     Raises: ValueError for lengths that are negative, fractional, or longer than `n_k`.
     """
     lengths = torch.as_tensor(lengths)
-    if lengths.ndim != 1 or lengths.is_floating_point() or lengths.dtype == torch.bool:
-        # an empty list arrives as an empty float tensor, and is refused here too
+    if lengths.ndim != 1 or not len(lengths) or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(f"lengths must be a list of whole numbers, got {shape(lengths)} of {lengths.dtype}")
     if n_k is None:
         n_k = int(lengths.max())
@@ -58,6 +57,7 @@ def to_attn_mask(allowed: Tensor, num_heads: int = 1) -> Tensor:
     Raises: ValueError for another dtype or number of dimensions.
     """
     _check_boolean("allowed", allowed)
+    _check_size("num_heads", num_heads, 1)
     if allowed.ndim == 2:
         return ~allowed
     if allowed.ndim == 3:
@@ -78,6 +78,7 @@ def from_attn_mask(attn_mask: Tensor, num_heads: int = 1) -> Tensor:
     Raises: ValueError for another dtype or shape.
     """
     _check_boolean("attn_mask", attn_mask)
+    _check_size("num_heads", num_heads, 1)
     if attn_mask.ndim == 2:
         return ~attn_mask
     if attn_mask.ndim == 3 and attn_mask.shape[0] % num_heads == 0:
@@ -119,9 +120,9 @@ def _distance(n_q: int, n_k: int | None) -> Tensor:
     return torch.arange(n_k) - torch.arange(n_k - n_q, n_k)[:, None]
 
 
-def _check_size(name: str, size: int) -> None:
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ValueError(f"{name} must be a whole number, 0 or more, got {size!r}")
+def _check_size(name: str, size: int, least: int = 0) -> None:
+    if not isinstance(size, int) or isinstance(size, bool) or size < least:
+        raise ValueError(f"{name} must be a whole number, {least} or more, got {size!r}")
 
 
 def _check_boolean(name: str, mask: Tensor) -> None:

@@ -3,6 +3,15 @@
 from attention_core.live.explorers import Experiment, Explorer, SelfAttentionExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.look_up import LookUpExplorer
+from attention_core.live.multi_head import MultiHeadExplorer
 from attention_core.live.plane import Plane
 
-__all__ = ["AttentionHeatmap", "Experiment", "Explorer", "LookUpExplorer", "Plane", "SelfAttentionExplorer"]
+__all__ = [
+    "AttentionHeatmap",
+    "Experiment",
+    "Explorer",
+    "LookUpExplorer",
+    "MultiHeadExplorer",
+    "Plane",
+    "SelfAttentionExplorer",
+]

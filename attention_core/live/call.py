@@ -1,11 +1,11 @@
 """Calling a learner's attention function: whatever it does, the page stays alive and says what happened."""
 
-import linecache
-import traceback
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from attention_core._calling import a, what_happened
 
 
 class Unusable(Exception):
@@ -26,17 +26,17 @@ def call_attention(
     try:
         answer = attention(*arguments)
     except Exception as error:
-        raise Unusable(_what_happened(error)) from error
+        raise Unusable(what_happened(error)) from error
     n_q, n_k, d_v = query.shape[-2], key.shape[-2], value.shape[-1]
     if answer is None or answer is ...:
         raise Unusable("Not finished yet: the function returns nothing.")
     if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise Unusable(f"The function should return a pair, (output, weights); it returned {_a(answer)}.")
+        raise Unusable(f"The function should return a pair, (output, weights); it returned {a(answer)}.")
     if any(part is None or part is ... for part in answer):
         raise Unusable("Not finished yet: a part of (output, weights) is still empty.")
     for name, part, shape in (("output", answer[0], (n_q, d_v)), ("weights", answer[1], (n_q, n_k))):
         if not isinstance(part, Tensor):
-            raise Unusable(f"{name} should be a tensor; it is {_a(part)}.")
+            raise Unusable(f"{name} should be a tensor; it is {a(part)}.")
         if tuple(part.shape) != shape:
             raise Unusable(
                 f"{name} should have shape {shape}; it has {tuple(part.shape)}.{_swapped(answer, n_q, n_k)}"
@@ -66,22 +66,6 @@ def _all_ones(sums: Tensor) -> bool:
     return torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
 
 
-def _what_happened(error: Exception) -> str:
-    line = ""
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        # a notebook cell has no file on disk, and its name is made by ipykernel or IPython
-        if (
-            "ipykernel" in frame.filename
-            or frame.filename.startswith("<ipython")
-            or frame.name != "call_attention"
-        ):
-            source = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
-            if source and "site-packages" not in frame.filename:
-                line = f"\nin line {frame.lineno}: {source}"
-                break
-    return f"The function stopped with {type(error).__name__}: {error}{line}"
-
-
 def _swapped(answer, n_q: int, n_k: int) -> str:
     output, weights = answer
     if isinstance(weights, Tensor) and isinstance(output, Tensor):
@@ -90,8 +74,3 @@ def _swapped(answer, n_q: int, n_k: int) -> str:
         if tuple(weights.shape) == (n_k, n_q) and n_q != n_k:
             return " Rows are queries, columns are keys."
     return ""
-
-
-def _a(thing) -> str:
-    kind = type(thing).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

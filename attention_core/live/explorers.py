@@ -1,7 +1,7 @@
 """Explorers: controls joined to an attention function and a heatmap. Only here do the two meet."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 import torch
@@ -18,6 +18,7 @@ MASKS: Mapping[str, Callable[[int], torch.Tensor] | None] = {
     "causal": causal_mask,
     "window": window_mask,
 }
+TEMPERATURES = [step / 20 for step in range(1, 61)]  # 0.05 to 3.00
 MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is for AttentionHeatmap
 
 
@@ -85,14 +86,13 @@ class SelfAttentionExplorer(Explorer):
         **traits,
     ):
         text = widgets.Text(description="Sentence", layout={"width": "32em"}, continuous_update=True)
-        slider = widgets.FloatSlider(
-            description="Temperature", min=0.05, max=3, step=0.05, layout={"width": "300px"},
-            style={"description_width": "auto"},
-        )  # fmt: skip
         root = widgets.ToggleButtons(
             options=[("on", True), ("off", False)], description="÷ √d_k", style={"button_width": "auto"}
         )
         mask = widgets.ToggleButtons(options=list(MASKS), description="Mask", style={"button_width": "auto"})
+        slider = linked_slider(
+            self, "temperature", TEMPERATURES, description="Temperature", layout={"width": "300px"}
+        )
         super().__init__([text, slider, root, mask], AttentionHeatmap(None))
         self.set_trait("attention", attention)
         self.sentence = sentence
@@ -100,9 +100,7 @@ class SelfAttentionExplorer(Explorer):
             if name not in ("temperature", "scaled", "mask"):
                 raise TypeError(f"SelfAttentionExplorer has no argument {name}")
             setattr(self, name, value)
-        self._fit(slider)
-        self.observe(lambda _: self._fit(slider), "temperature")
-        for name, control in (("sentence", text), ("temperature", slider), ("scaled", root), ("mask", mask)):
+        for name, control in (("sentence", text), ("scaled", root), ("mask", mask)):
             traitlets.link((self, name), (control, "value"))
         self.observe(self._show, ["sentence", "temperature", "scaled", "mask", "attention"])
         self._show()
@@ -112,11 +110,6 @@ class SelfAttentionExplorer(Explorer):
         if not (math.isfinite(proposal.value) and proposal.value > 0):
             raise traitlets.TraitError(f"temperature must be a number above 0, got {proposal.value}")
         return proposal.value
-
-    def _fit(self, slider: widgets.FloatSlider) -> None:
-        """A temperature set from Python may lie outside the slider, which would pull it back."""
-        slider.min = min(slider.min, self.temperature)
-        slider.max = max(slider.max, self.temperature)
 
     def _show(self, _change=None) -> None:
         tokens = words.split(self.sentence)
@@ -151,6 +144,35 @@ class SelfAttentionExplorer(Explorer):
             steps=factors,
             terms=(words.WISHES, query, key),
         )
+
+
+def linked_slider(
+    explorer: Explorer, name: str, steps: Sequence[float], **options
+) -> widgets.SelectionSlider:
+    """A slider over `steps` that shows a number of the explorer's and sets it.
+
+    For a number between two steps the handle stands at the nearest, and the number stays. A float
+    slider would lose it: the page rounds what it is given to the slider's steps and sends that back,
+    over whatever Python has set since. This one talks in whole numbers.
+    """
+    slider = widgets.SelectionSlider(options=[(f"{step:.2f}", step) for step in steps], **options)
+    slider.style.description_width = "auto"
+
+    def nearest() -> int:
+        number = getattr(explorer, name)
+        return min(range(len(steps)), key=lambda i: abs(steps[i] - number))
+
+    def to_slider(_change=None) -> None:
+        slider.index = nearest()
+
+    def to_explorer(_change) -> None:
+        if slider.index != nearest():
+            setattr(explorer, name, steps[slider.index])
+
+    to_slider()
+    explorer.observe(to_slider, name)
+    slider.observe(to_explorer, "index")
+    return slider
 
 
 class Experiment(Explorer):

@@ -5,6 +5,8 @@ const CELLS_WITH_NAMES = 1024; // above this, only the cell under the cursor exi
 const LARGEST_CELL = 44;
 const ROOM_FOR_NUMBER = 27; // px
 const GAP_FROM = 9; // px: smaller cells touch
+const LABEL_PITCH = 14; // px: labels that would stand closer are left out
+const SUM_WIDTH = 30; // px: in narrower columns the sums stand upright
 
 // ---------------------------------------------------------------- the frame, as typed arrays
 
@@ -243,6 +245,7 @@ function render({ model, el }) {
   const panel = element("div", "ah-panel", body);
   element("div", "ah-heading", panel).textContent = "This cell";
   const say = element("p", "ah-say", panel, { "aria-live": "polite" });
+  const inHeads = element("table", "ah-bars ah-in-heads", panel, { "aria-label": "This cell in every head" });
   const steps = element("table", "ah-steps", panel);
   const rowHeading = element("div", "ah-heading ah-row-heading", panel);
   const bars = element("table", "ah-bars", panel);
@@ -279,17 +282,20 @@ function render({ model, el }) {
     const many = frame.heads > 1;
     const room = root.clientWidth || 800;
     const longest = Math.max(...[...frame.queries].map((q) => q.length), 3);
-    const left = Math.min(many ? 64 : 110, 18 + 7.2 * longest);
+    const left = many ? Math.min(64, 18 + 7.2 * longest) : Math.max(64, Math.min(110, 18 + 7.2 * longest)); // 64: the caption
     const widest = Math.min(many ? 250 : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
     const tallest = many ? 250 - left : 560;
     let x = Math.min(LARGEST_CELL, widest / frame.columns);
     let y = Math.min(LARGEST_CELL, tallest / frame.rows);
     if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
     const longestKey = Math.max(...[...frame.keys].map((k) => k.length), 3);
-    const top = 30 + Math.min(many ? 42 : 70, 10 + 4.6 * longestKey);
-    const size = { x, y, left, top, width: x * frame.columns, height: y * frame.rows };
+    const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longestKey);
+    const top = slant + (many ? 14 : 30); // a single map has a line of captions
+    const size = { x, y, left, top, keyWidth: (slant + 4) / 0.62, width: x * frame.columns, height: y * frame.rows };
+    const focused = heads.findIndex((view) => view.grid.contains(document.activeElement));
     maps.replaceChildren();
     heads = Array.from({ length: frame.heads }, (_, head) => makeHead(head, size, many));
+    if (heads[focused]) rove(heads[focused], true);
     body.classList.toggle("ah-many", many);
     makeWords();
     nameSliders(root);
@@ -299,7 +305,7 @@ function render({ model, el }) {
     const box = element("div", "ah-head", maps);
     const name = frame.names[head];
     if (many) element("div", "ah-head-name", box).textContent = name;
-    const field = element("div", "ah-field", box);
+    const field = element("div", `ah-field${Math.min(size.x, size.y) < GAP_FROM ? " ah-fine" : ""}`, box);
     Object.assign(field.style, { width: `${size.left + size.width + 26}px`, height: `${size.top + size.height + (model.get("show_sums") ? 26 : 4)}px` });
     if (!many) {
       element("span", "ah-axis", field).textContent = "keys: looked at →";
@@ -310,14 +316,17 @@ function render({ model, el }) {
     }
     const canvas = element("canvas", "ah-canvas", field, { "aria-hidden": "true" });
     place(canvas, size.left, size.top, size.width, size.height);
-    const every = (pitch, labels) => Math.ceil(14 / Math.max(pitch, 0.01)) || labels.length;
     const label = (kind, text, i) => {
       const span = element("span", `ah-label ah-${kind}`, field);
       moveLabel(span, kind, text, i, size);
       return span;
     };
-    for (let i = 0; i < frame.rows; i += every(size.y, frame.queries)) label("query", frame.queries[i], i);
-    for (let i = 0; i < frame.columns; i += every(size.x, frame.keys)) label("key", frame.keys[i], i);
+    const thinned = (kind, labels, pitch) => {
+      const every = Math.ceil(LABEL_PITCH / pitch);
+      return labels.flatMap((text, i) => (i % every ? [] : [{ i, node: label(kind, text, i) }]));
+    };
+    const queryLabels = thinned("query", frame.queries, size.y);
+    const keyLabels = thinned("key", frame.keys, size.x);
     const sums = model.get("show_sums") ? makeSums(field, size) : null;
     const grid = element("div", "ah-grid", field, {
       role: "grid", "aria-rowcount": frame.rows, "aria-colcount": frame.columns,
@@ -326,7 +335,7 @@ function render({ model, el }) {
     place(grid, size.left, size.top, size.width, size.height);
     const lit = ["ah-lit ah-lit-row", "ah-lit ah-lit-column", "ah-pin", "ah-pin", "ah-cell"].map((c) => element("div", c, field));
     const view = {
-      head, size, canvas, grid, field, sums, lit, cells: new Map(),
+      head, size, canvas, grid, field, sums, lit, queryLabels, keyLabels, cells: new Map(),
       queryLabel: label("query ah-here", "", 0), keyLabel: label("key ah-here", "", 0),
     };
     grid.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch") point(view, event); });
@@ -339,7 +348,7 @@ function render({ model, el }) {
     });
     grid.addEventListener("keydown", (event) => key(view, event));
     grid.addEventListener("focusin", () => { if (cursor.head !== head) moveTo({ ...cursor, head }); });
-    nameCells(view);
+    makeCells(view);
     return view;
   }
 
@@ -347,7 +356,11 @@ function render({ model, el }) {
     span.textContent = text;
     span.title = text;
     if (kind.startsWith("query")) place(span, 0, size.top + (i + 0.5) * size.y - 9, size.left - 6, 18);
-    else Object.assign(span.style, { left: `${size.left + (i + 0.5) * size.x}px`, top: `${size.top - 16}px`, maxWidth: `${(size.top - 26) / 0.62}px` });
+    else Object.assign(span.style, { left: `${size.left + (i + 0.5) * size.x}px`, top: `${size.top - 16}px`, maxWidth: `${size.keyWidth}px` });
+  }
+
+  function makeWay(labels, i, pitch) { // for the cursor's own label, which is the bold one
+    for (const label of labels) label.node.hidden = Math.abs(label.i - i) * pitch < LABEL_PITCH;
   }
 
   function makeSums(field, size) {
@@ -357,7 +370,7 @@ function render({ model, el }) {
       return node;
     });
     const columns = frame.keys.map((_, i) => {
-      const node = element("span", "ah-sum ah-sum-column", field);
+      const node = element("span", `ah-sum ah-sum-column${size.x < SUM_WIDTH ? " ah-upright" : ""}`, field);
       Object.assign(node.style, { left: `${size.left + (i + 0.5) * size.x}px`, top: `${size.top + size.height + 4}px` });
       return node;
     });
@@ -366,23 +379,29 @@ function render({ model, el }) {
 
   // ---- cells with names for assistive tools; a large map has only the one under the cursor
 
-  function nameCells(view) {
-    const all = frame.rows * frame.columns * frame.heads <= CELLS_WITH_NAMES;
-    const had = view.grid.contains(document.activeElement);
-    view.grid.replaceChildren();
-    view.cells.clear();
-    const rows = all ? frame.queries.keys() : [cursor.row];
-    for (const row of rows) {
-      const line = element("div", "ah-line", view.grid, { role: "row", "aria-rowindex": row + 1 });
-      for (const column of all ? frame.keys.keys() : [cursor.column]) {
-        const cell = element("div", "ah-target", line, { role: "gridcell", "aria-colindex": column + 1, tabindex: "-1" });
-        place(cell, column * view.size.x, row * view.size.y, view.size.x, view.size.y);
-        view.cells.set(`${row},${column}`, cell);
-        nameCell(view, row, column, cell);
+  function makeCells(view) {
+    view.all = frame.rows * frame.columns * frame.heads <= CELLS_WITH_NAMES;
+    for (const row of view.all ? frame.queries.keys() : [cursor.row]) {
+      const line = element("div", "ah-line", view.grid, { role: "row" });
+      for (const column of view.all ? frame.keys.keys() : [cursor.column]) {
+        putCell(view, row, column, element("div", "ah-target", line, { role: "gridcell", tabindex: "-1" }));
       }
     }
-    view.all = all;
-    rove(view, had);
+    rove(view);
+  }
+
+  function putCell(view, row, column, cell) {
+    cell.parentElement.setAttribute("aria-rowindex", row + 1);
+    cell.setAttribute("aria-colindex", column + 1);
+    place(cell, column * view.size.x, row * view.size.y, view.size.x, view.size.y);
+    view.cells.set(`${row},${column}`, cell);
+    nameCell(view, row, column, cell);
+  }
+
+  function moveOnlyCell(view) { // the very same one: a new one would not have the focus
+    const [cell] = view.cells.values();
+    view.cells.clear();
+    putCell(view, cursor.row, cursor.column, cell);
   }
 
   function nameCell(view, row, column, cell) {
@@ -421,8 +440,8 @@ function render({ model, el }) {
   function moveTo(cell, focus = false) {
     cursor = cell;
     for (const view of heads) {
-      if (view.all) rove(view, focus && view.head === cell.head);
-      else nameCells(view);
+      if (!view.all) moveOnlyCell(view);
+      rove(view, focus && view.head === cell.head);
     }
     showCursor();
   }
@@ -459,7 +478,7 @@ function render({ model, el }) {
   function showCursor() {
     if (!frame) return;
     const pinned = model.get("pinned").filter((r) => r < frame.rows);
-    for (const { size, lit, queryLabel, keyLabel } of heads) {
+    for (const { size, lit, queryLabel, keyLabel, queryLabels, keyLabels } of heads) {
       const [row, column, pinA, pinB, cell] = lit;
       place(row, size.left, size.top + cursor.row * size.y, size.width, size.y);
       place(column, size.left + cursor.column * size.x, size.top, size.x, size.height);
@@ -470,10 +489,13 @@ function render({ model, el }) {
       });
       moveLabel(queryLabel, "query", frame.queries[cursor.row], cursor.row, size);
       moveLabel(keyLabel, "key", frame.keys[cursor.column], cursor.column, size);
+      makeWay(queryLabels, cursor.row, size.y);
+      makeWay(keyLabels, cursor.column, size.x);
     }
     const parts = inWords(frame, cursor).map((text, i) => (i % 2 ? text : strong(text)));
     if (frame.heads > 1) parts.unshift(`${frame.names[cursor.head]}: `);
     say.replaceChildren(...parts);
+    inHeads.replaceChildren(...(frame.heads > 1 ? frame.names.map(inHead) : []));
     const lines = arithmetic(frame, cursor) ?? [];
     steps.replaceChildren(...lines.map((cells) => tableRow(cells)));
     showRow(pinned.length ? pinned : [cursor.row]);
@@ -484,6 +506,15 @@ function render({ model, el }) {
     const node = document.createElement("em");
     node.textContent = text;
     return node;
+  }
+
+  function inHead(name, head) { // the cell under the cursor, as another head weighs it
+    const cell = { ...cursor, head };
+    const here = head === cursor.head ? strong(name) : name;
+    const w = frame.weights[at(frame, cell)];
+    const line = tableRow(mayLook(frame, cell) ? [here, two(w), bar(w, 0, 1)] : [here, "may not look"]);
+    line.firstChild.style.maxWidth = "none"; // a head's name is read in full
+    return line;
   }
 
   function tableRow(cells) {
@@ -547,8 +578,8 @@ function render({ model, el }) {
     const empty = !next || next.rows === 0 || next.columns === 0;
     title.textContent = model.get("title");
     message.textContent = model.get("message");
-    for (const part of [words, body, foot]) part.hidden = empty;
-    if (empty) { frame = null; shape = ""; return; }
+    body.hidden = foot.hidden = empty;
+    if (empty) { words.hidden = true; frame = null; shape = ""; return; }
     const first = frame === null;
     frame = next;
     const pinned = model.get("pinned").filter((r) => r < frame.rows);

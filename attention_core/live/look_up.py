@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from attention_core import scaled_dot_product_attention
 from attention_core.live import picture
 from attention_core.live.call import Unusable, call_attention
-from attention_core.live.explorers import Explorer
+from attention_core.live.explorers import Explorer, linked_slider
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.plane import Plane
 
 KEYS = {"north": (0.0, 1.6), "east": (1.6, 0.0), "south": (0.0, -1.6), "west": (-1.6, 0.0)}
 VALUES = {"red": (-1.4, 1.2), "green": (1.3, 1.5), "blue": (1.5, -1.2), "black": (-1.1, -1.4)}
+TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10)
 
 
 class LookUpExplorer(Explorer):
@@ -47,16 +48,12 @@ class LookUpExplorer(Explorer):
             hull=list(VALUES),
             title="Values, and the output",
         )
-        slider = widgets.FloatLogSlider(
-            description="Temperature", min=-1.7, max=1, step=0.05, value=1, readout_format=".2f",
-            style={"description_width": "auto"},
-        )  # fmt: skip
+        slider = linked_slider(self, "temperature", TEMPERATURES, description="Temperature")
         super().__init__([slider], AttentionHeatmap(None))
         planes = widgets.HBox([self.asking, self.answer])
         planes.add_class("attention-planes")
         self.children = [self.children[0], planes, self.heatmap]
         self.query = self.asking.points["query"]
-        traitlets.link((self, "temperature"), (slider, "value"))
         self.asking.on_move(lambda: self.set_trait("query", self.asking.points["query"]))
         self.answer.on_move(self._show)
         self.observe(self._show, ["query", "temperature"])

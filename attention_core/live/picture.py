@@ -14,7 +14,7 @@ COLOURS = colormaps["viridis"]  # perceptually uniform, and readable with every 
 NOT_A_NUMBER = "#c08080"
 PIN = "#c2410c"
 QUIET = "#5b6168"
-PIXELS = 2  # drawn at twice the size it is shown at, for sharp text
+PIXELS = 1.5  # drawn larger than it is shown, for sharp text, but not so large that lessons grow heavy
 
 
 def palette() -> bytes:

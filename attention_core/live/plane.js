@@ -77,7 +77,8 @@ function render({ model, el }) {
     svg.setAttribute("aria-label", model.get("title") || "a plane with points");
     outline.setAttribute("points", model.get("_outline").map(([x, y]) => `${across(x)},${down(y)}`).join(" "));
     const sizes = model.get("_sizes");
-    for (const [name, [x, y]] of Object.entries({ ...model.get("_fixed"), ...model.get("_movable") })) {
+    const taken = []; // where names stand already
+    for (const [name, [x, y]] of Object.entries({ ...model.get("_movable"), ...model.get("_fixed") })) {
       const { group, arrow, dot, label } = marks.get(name);
       const [cx, cy] = [across(x), down(y)];
       const r = 5 + 11 * Math.sqrt(Math.min(1, Math.max(0, sizes[name] ?? 0.02)));
@@ -87,7 +88,9 @@ function render({ model, el }) {
       const left = cx > SIDE * 0.72; // near the right edge the name stands on the other side
       label.setAttribute("text-anchor", left ? "end" : "start");
       label.setAttribute("x", cx + (left ? -r - 4 : r + 4));
-      label.setAttribute("y", Math.max(14, cy - 5));
+      const clash = taken.some(([x, y]) => Math.abs(x - cx) < 60 && Math.abs(y - cy) < 14);
+      label.setAttribute("y", clash ? Math.min(SIDE - 4, cy + r + 12) : Math.max(14, cy - 5));
+      taken.push([cx, cy]);
       group.setAttribute("aria-valuetext", `at ${x.toFixed(2)}, ${y.toFixed(2)}`);
       group.setAttribute("aria-valuenow", x.toFixed(2));
     }

@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 
+from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
 
 _HERE = Path(__file__).parent
@@ -99,20 +100,23 @@ class Plane(anywidget.AnyWidget):
             ax.fill(
                 *zip(*self._outline, strict=True), facecolor="#1769c422", edgecolor="#1769c4", linestyle="--"
             )
-        for name, (x, y) in points.items():
+        taken = []  # where names stand already
+        for name, (x, y) in sorted(points.items(), key=lambda point: point[0] in self._fixed):
             colour = "#c2410c" if name in self._movable else "#1769c4"
             if name in self._arrows:
                 ax.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": colour})
             ax.scatter([x], [y], s=18 + 220 * self._sizes.get(name, 0.1), color=colour, zorder=3)
             left = x > 0.44 * reach  # near the right edge the name stands on the other side
+            clash = any(abs(x - a) < 0.4 * reach and abs(y - b) < 0.1 * reach for a, b in taken)
+            taken.append((x, y))
             ax.annotate(
-                name, (x, y), (-8 if left else 8, 6), textcoords="offset points", fontsize=9,
-                ha="right" if left else "left", parse_math=False, zorder=4,
+                name, (x, y), (-8 if left else 8, -14 if clash else 6), textcoords="offset points",
+                fontsize=9, ha="right" if left else "left", parse_math=False, zorder=4,
             )  # fmt: skip
 
     def figure(self) -> Figure:
         """The plane as a matplotlib figure, unknown to pyplot."""
-        figure = Figure(figsize=(3.2, 3.5), dpi=200, layout="constrained")
+        figure = Figure(figsize=(3.2, 3.5), dpi=100 * picture.PIXELS, layout="constrained")
         self.draw(figure.subplots())
         return figure
 

@@ -1,0 +1,140 @@
+"""The function that a probe asks about: called with copies, its answer checked, its failures in words."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from attention_core._calling import a, number, takes, what_happened
+
+SAME = 1e-4  # float32 sums in another order differ by less; what a probe looks for is far larger
+
+
+class Fails(Exception):
+    """The function does not have the property; the message is the evidence."""
+
+
+class CannotAsk(Exception):
+    """The question makes no sense for this function; the message says why."""
+
+
+class Subject:
+    """A function `(query, key, value[, allowed])`, or one of a single sequence, `(x[, allowed])`.
+
+    Args: attention: the function or module. inputs: `(query, key, value)` or `(x,)`; random unless given.
+    Raises: Fails if it is not such a function, CannotAsk if its inputs cannot be guessed.
+    """
+
+    def __init__(self, attention: Callable, inputs: tuple[Tensor, ...] | None):
+        if not callable(attention) or isinstance(attention, type):
+            given = f"the class {attention.__name__}" if isinstance(attention, type) else a(attention)
+            raise Fails(f"a probe takes a function or a module; this is {given}")
+        self.attention = attention
+        self.is_module = isinstance(attention, nn.Module)
+        by_place, self.by_name = takes(attention)
+        if inputs is None:
+            self.inputs = self._random_inputs(alone=by_place <= 2)
+        else:
+            self.inputs = tuple(inputs)
+        if len(self.inputs) not in (1, 3):
+            raise ValueError(f"inputs must be (query, key, value) or (x,), got {len(self.inputs)} of them")
+        self.alone = len(self.inputs) == 1
+        self.takes_mask = self.by_name or by_place > len(self.inputs)
+        self.n_q, self.n_k = self.inputs[0].shape[-2], self.inputs[-1].shape[-2]
+
+    def _random_inputs(self, alone: bool) -> tuple[Tensor, ...]:
+        n = 5
+        if self.is_module:
+            linear = next((m for m in self.attention.modules() if isinstance(m, nn.Linear)), None)
+            dim = getattr(self.attention, "dim", getattr(linear, "in_features", None))
+            if not isinstance(dim, int):
+                raise CannotAsk("how many features does the module take? Give inputs=(query, key, value)")
+            x = random((2, n, dim))
+            return (x,) if alone else (x, x, x)
+        if alone:
+            return (random((n, 4)),)
+        return tuple(random((n, features), seed=seed) for seed, features in enumerate((4, 4, 3)))
+
+    def needs_mask(self) -> None:
+        """Raise CannotAsk unless it takes a mask."""
+        if not self.takes_mask:
+            raise CannotAsk("it takes no mask, allowed, so nothing can be hidden from it")
+
+    def __call__(self, *arguments, graph: bool = False) -> tuple[Tensor, Tensor]:
+        """`(output, weights)`, float32 unless the `graph` is kept. One argument more is the mask, or None."""
+        *given, allowed = arguments if len(arguments) > len(self.inputs) else (*arguments, None)
+        copies, named = [x.clone() for x in given], {}
+        if allowed is not None and self.by_name:
+            named["allowed"] = allowed.clone()
+        elif allowed is not None:
+            copies.append(allowed.clone())
+        try:
+            with torch.set_grad_enabled(graph):
+                answer = self.attention(*copies, **named)
+        except Exception as error:
+            said = what_happened(error).replace("\n", ", ")
+            raise Fails(said[0].lower() + said[1:]) from error
+        output, weights = _checked(answer, given[0].shape[-2], given[-1].shape[-2])
+        return (output, weights) if graph else (output.detach().float(), weights.detach().float())
+
+    def twice(self, *arguments) -> tuple[Tensor, Tensor]:
+        """The answer, once it is known to repeat: else no change could be blamed on an input."""
+        first, second = self(*arguments), self(*arguments)
+        off = max(float((x - y).abs().nan_to_num(0).max()) for x, y in zip(first, second, strict=True))
+        if off > SAME:
+            raise Fails(f"the same inputs give answers {number(off)} apart: is dropout, or another dice, on?")
+        return second
+
+
+def _checked(answer, n_q: int, n_k: int) -> tuple[Tensor, Tensor]:
+    if answer is None or answer is ...:
+        raise Fails("the function returns nothing yet")
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise Fails(f"the function should return (output, weights); it returned {a(answer)}")
+    for name, part, columns in (("output", answer[0], None), ("weights", answer[1], n_k)):
+        if not isinstance(part, Tensor):
+            raise Fails(f"{name} should be a tensor; it is {'nothing' if part is None else a(part)}")
+        if part.ndim < 2 or part.shape[-2] != n_q or columns not in (None, part.shape[-1]):
+            wanted = f"(…, {n_q}, {'features' if columns is None else columns})"
+            raise Fails(
+                f"for {n_q} queries × {n_k} keys {name} should have shape {wanted}, not {tuple(part.shape)}"
+            )
+        if part.is_complex():
+            raise Fails(f"{name} should hold real numbers; it holds complex ones")
+    return tuple(answer)
+
+
+def random(shape, seed: int = 0) -> Tensor:
+    """Normal numbers that are the same each time, and leave torch's own generator alone."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1000 + seed))
+
+
+def flat(x: Tensor, keep: int) -> Tensor:
+    """All dimensions before the last `keep` as one."""
+    return x.reshape(-1, *x.shape[x.ndim - keep :])
+
+
+def change_by_row(before: Tensor, after: Tensor) -> Tensor:
+    """The largest change in each row, `(n_q,)`, over all features and leading dimensions."""
+    if before.shape != after.shape:
+        raise Fails(f"the shape changed from {tuple(before.shape)} to {tuple(after.shape)}")
+    return flat((after - before).abs().nan_to_num(math.inf), 2).amax((0, 2))
+
+
+def moved(what: str, by: Tensor) -> str:
+    """ "row 0 changed by 0.31", also where the change is no number."""
+    return f"{what} changed by {number(by)}" if by.isfinite() else f"{what} holds NaN or ∞"
+
+
+def worst(x: Tensor) -> tuple[int, int, int]:
+    """Place of the largest entry of `(…, rows, columns)`: row, column, and which of the leading ones."""
+    x = flat(x, 2)
+    place = first_largest(x.amax(0).flatten())
+    row, column = divmod(place, x.shape[-1])
+    return row, column, first_largest(x[:, row, column])
+
+
+def first_largest(x: Tensor) -> int:
+    """Place of the largest; a tie goes to the first, whatever another processor's last bits say."""
+    return int((x >= x.max() - 1e-5).int().argmax())

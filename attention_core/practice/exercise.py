@@ -1,0 +1,332 @@
+"""How an answer is checked: compare, then name the mistake by computing the known wrong versions.
+
+An exercise is data: a reference, cases, and a table of bugs, each with the functions that have it. To add
+one, write such a table in a file of its own and name it in `check.py`.
+"""
+
+import contextlib
+import io
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attention_core._calling import a, learners_line, number, takes
+from attention_core.practice.result import Result
+from attention_core.practice.source import line_to_look_at, placeholder, untouched
+from attention_core.probes import Verdict
+
+SAME = 1e-4  # float32 sums in another order differ by less, known mistakes by far more
+_STUB = "not started yet. Replace the ... and run this cell again."
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A known mistake: its short name, what the answer then is, and the functions that make it.
+
+    words: completes the sentence of a result. why: what goes wrong because of it, or "". look_at: patterns
+    for the learner's line, the best first. functions: variants, each taking what the reference takes.
+    """
+
+    name: str
+    words: str
+    why: str
+    look_at: tuple[str, ...]
+    functions: tuple[Callable, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs to try, and what they are in words.
+
+    stage: mistakes at an early stage are named before later ones are looked at, so that two mistakes at
+    two stages are told one after the other. Within a stage the smallest case comes first. hint: said when
+    the answer raises here. beside: what to show next to expected and got, as (name, tensor).
+    """
+
+    words: str
+    inputs: tuple
+    stage: int = 0
+    hint: str = ""
+    beside: tuple[tuple[str, Tensor], ...] = ()
+
+
+class Stop(Exception):
+    """The answer cannot be compared yet; holds the fields of the Result that says so."""
+
+    def __init__(self, status: str, headline: str, **fields):
+        super().__init__(headline)
+        self.fields = {"status": status, "headline": headline, **fields}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One case, what should come out, and what came out or was raised. form: what is wrong with its form."""
+
+    case: Case
+    expected: tuple[Tensor, ...]
+    got: object
+    error: Exception | None = None
+    form: str = ""
+    changed: bool = False  # whether the answer wrote into its arguments
+
+    @property
+    def right(self) -> bool:
+        return self.error is None and not self.form and same(parts(self.got), self.expected)
+
+
+@dataclass(frozen=True, repr=False)
+class Exercise:
+    """A check: call it with the learner's answer, and it says what it found.
+
+    name: shown to the learner. parts: what the answer returns, by name. reference: the right function.
+    cases: a function that makes them, of what `prepare` gives. bugs: the known mistakes. passed: what was
+    checked, in a sentence. prepare: turns the answer into `(function to call, arguments that cases,
+    reference and bugs get first)`; may raise Stop. explain: `(trials, answer)` to verdicts, asked when no
+    known mistake fits; the trials are those up to the first wrong stage. show: the part to show first.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    reference: Callable
+    cases: Callable[..., list[Case]]
+    bugs: tuple[Bug, ...]
+    passed: str
+    prepare: Callable[..., tuple[Callable, tuple]] = lambda answer: (answer, ())
+    explain: Callable[..., Iterable[Verdict]] = lambda trials, answer: ()
+    show: str = ""
+
+    def __repr__(self) -> str:
+        return f"the check of {self.name}: call it with your answer"
+
+    def __call__(self, answer=...) -> Result:
+        """What is right or wrong about the answer; never raises."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what torch warns of ends in an error or a wrong number here
+                return Result(self.name, **self._found(answer))
+        except Stop as stop:
+            return Result(self.name, **stop.fields)
+        except Exception as error:  # a mistake of ours must not look like one of the learner's
+            return Result(
+                self.name,
+                "error",
+                f"the check itself failed: {type(error).__name__}: {error}. Please report it.",
+            )
+
+    def _found(self, answer) -> dict:
+        if untouched(answer):
+            raise Stop("not started", _STUB)
+        if not callable(answer):
+            raise Stop(
+                "wrong",
+                f"give the function itself, without brackets; this is {a(answer)}",
+                bug="not-a-function",
+            )
+        function, first = self.prepare(answer)
+        trials = [self._tried(function, first, case) for case in self.cases(*first)]
+        failing = [t for t in trials if not t.right]
+        if not failing:
+            return self._praise(trials)
+        stage = min(t.case.stage for t in failing)
+        failing = [t for t in failing if t.case.stage == stage]
+        _unless_unfinished(answer, failing[0])
+        compared = [t for t in failing if t.error is None]
+        if not compared:
+            return _raised(failing[0])
+        known = [t for t in trials if t.case.stage <= stage and t.error is None]
+        shown = self._example(compared[0], answer, first)
+        for bug in self.bugs:
+            if any(all(_is(wrong, first, t) for t in known) for wrong in bug.functions):
+                why = (bug.why,) if bug.why else ()
+                where = line_to_look_at(answer, *bug.look_at)
+                return {
+                    "status": "wrong",
+                    "bug": bug.name,
+                    "headline": bug.words,
+                    "details": why,
+                    "where": where,
+                    **shown,
+                }
+        return {**self._unknown(compared[0], known, answer, function), **shown}
+
+    def _tried(self, function: Callable, first: tuple, case: Case) -> Trial:
+        expected = parts(self.reference(*first, *_copies(case.inputs)))
+        expected = tuple(x.detach() for x in expected)
+        given = _copies(case.inputs)
+        try:
+            with contextlib.redirect_stdout(
+                io.StringIO()
+            ):  # printed for every case, it would bury the result
+                got = function(*given)
+        except Exception as error:
+            return Trial(case, expected, None, error)
+        changed = not all(
+            same(x, y) for x, y in zip(given, case.inputs, strict=True) if isinstance(x, Tensor)
+        )
+        return Trial(case, expected, got, form=self._form(got, expected), changed=changed)
+
+    def _form(self, got, expected: tuple) -> str:
+        """What is wrong with the form of an answer, before its numbers; empty when nothing is."""
+        if got is None:
+            return "it returns nothing: is the return missing?"
+        if len(self.parts) > 1 and (not isinstance(got, tuple | list) or len(got) != len(self.parts)):
+            kind = f"{len(got)} things" if isinstance(got, tuple | list) else a(got)
+            return f"it should return ({', '.join(self.parts)}); it returned {kind}"
+        if len(self.parts) == 1 and isinstance(got, tuple):
+            return f"it should return {self.parts[0]} alone; it returned {len(got)} things"
+        for name, part, right in zip(self.parts, parts(got), expected, strict=True):
+            if not isinstance(part, Tensor):
+                return f"{name} should be a tensor; it is {'nothing' if part is None else a(part)}"
+            if part.shape != right.shape:
+                return f"{name} should have shape {tuple(right.shape)}; it has {tuple(part.shape)}"
+            if (part.dtype == torch.bool) != (right.dtype == torch.bool) or part.is_complex():
+                kind = "boolean" if right.dtype == torch.bool else "real numbers"
+                return f"{name} should be {kind}; it is {str(part.dtype).removeprefix('torch.')}"
+        return ""
+
+    def _praise(self, trials: list[Trial]) -> dict:
+        details = [self.passed]
+        if any(t.changed for t in trials):
+            details.append(
+                "One thing to know: it writes into its arguments, so the caller's numbers change too."
+            )
+        return {"status": "passed", "headline": "passed", "details": tuple(details)}
+
+    def _unknown(self, trial: Trial, known: list[Trial], answer, function: Callable) -> dict:
+        """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
+        if trial.form:
+            bug = "no-return" if trial.got is None else None
+            return {
+                "status": "wrong",
+                "headline": trial.form,
+                "bug": bug,
+                "where": line_to_look_at(answer, r"\breturn\b"),
+            }
+        dice = _repeats(function, trial)
+        verdicts = (dice,) if dice else tuple(self.explain(known, answer))
+        fails = [v for v in verdicts if not v]
+        name, place, off = self._furthest(trial)
+        headline = (
+            f"not right yet: {fails[0].name} fails"
+            if fails
+            else f"not right yet: {name} differ" + "s" * (name[-1] != "s")
+        )
+        details = (f"{name}[{', '.join(map(str, place))}] is off by {number(off)}.",)
+        return {"status": "wrong", "headline": headline, "details": details, "evidence": verdicts}
+
+    def _furthest(self, trial: Trial) -> tuple[str, tuple[int, ...], float]:
+        """The part that differs, the place where it differs most, and by how much."""
+        name, got, expected = self._differing(trial)
+        off = (got.detach().double() - expected.double()).abs().nan_to_num(math.inf)
+        first = int((off.flatten() >= off.max() - 1e-6).int().argmax())
+        place = torch.unravel_index(torch.tensor(first), off.shape)
+        return name, tuple(int(i) for i in place), float(off.max())
+
+    def _differing(self, trial: Trial) -> tuple[str, object, Tensor]:
+        """The first part that differs, with `show` before the others."""
+        every = zip(self.parts, parts(trial.got), trial.expected, strict=True)
+        ordered = sorted(every, key=lambda part: part[0] != self.show)
+        return next((part for part in ordered if not same(part[1], part[2])), ordered[0])
+
+    def _example(self, trial: Trial, answer, first: tuple) -> dict:
+        """Expected and got, side by side; nothing when the answer does not even have the parts."""
+        if len(parts(trial.got)) != len(self.parts):
+            return {}
+        name, got, expected = self._differing(trial)
+        again = getattr(answer, "__name__", "")
+        return {
+            "example": f"{name}, for {trial.case.words}",
+            "beside": trial.case.beside,
+            "expected": expected,
+            "got": got,
+            "inputs": () if first else trial.case.inputs,
+            "again": f"{again}(*_.inputs)" if again.isidentifier() and not first else "",
+        }
+
+
+def random(*shape: int, seed: int, decimals: int | None = None, dtype=torch.float32) -> Tensor:
+    """Normal numbers, the same each time, that leave torch's own generator alone."""
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return (x if decimals is None else x.round(decimals=decimals)).to(dtype)
+
+
+def by_place(function: Callable) -> Callable:
+    """The function, given `allowed` as its last argument even if it takes it by name only."""
+    if not takes(function)[1]:
+        return function
+
+    def call(*arguments):
+        *inputs, allowed = arguments if len(arguments) in (2, 4) else (*arguments, None)
+        return function(*inputs, allowed=allowed)
+
+    return call
+
+
+def parts(answer) -> tuple:
+    """An answer as a tuple, of one part if it is a tensor."""
+    return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
+
+
+def same(got, made) -> bool:
+    """The same numbers in the same places, NaN included, whatever the precision."""
+    if isinstance(made, tuple | list):
+        return isinstance(got, tuple | list) and len(got) == len(made) and all(map(same, got, made))
+    if not isinstance(got, Tensor) or not isinstance(made, Tensor) or got.shape != made.shape:
+        return False
+    if (got.dtype == torch.bool) != (made.dtype == torch.bool) or got.is_complex():
+        return False
+    return torch.allclose(got.detach().double(), made.detach().double(), atol=SAME, rtol=SAME, equal_nan=True)
+
+
+def stopped(error: Exception, *details: str) -> dict:
+    """The fields of a Result for an answer that raised: what, on which of the learner's lines."""
+    message = (str(error).strip() or "no message").split("\n")[0]
+    headline = f"it stopped with {type(error).__name__}: {message}"
+    return {"status": "error", "headline": headline, "details": details, "where": learners_line(error)}
+
+
+def _raised(trial: Trial) -> dict:
+    if isinstance(trial.error, Stop):
+        return trial.error.fields
+    hint = (trial.case.hint,) if trial.case.hint else ()
+    return stopped(trial.error, f"It was called with {trial.case.words}.", *hint)
+
+
+def _unless_unfinished(answer, trial: Trial) -> None:
+    """Raise Stop if a line is still `name = ...`, which explains all that follows from it."""
+    empty = [part is ... or part is None for part in parts(trial.got)]
+    if (trial.error is not None or any(empty)) and (still := placeholder(answer)):
+        raise Stop("not started", "not finished yet: a line is still to be written", where=still)
+    if trial.got is not None and any(part is ... for part in parts(trial.got)):
+        raise Stop("not started", _STUB)
+
+
+def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
+    """Whether the learner's answer is what this wrong version computes."""
+    try:
+        made = wrong(*first, *_copies(trial.case.inputs))
+    except Exception:
+        return False  # a wrong version need not work for every shape
+    return same(parts(trial.got), parts(made))
+
+
+def _repeats(function: Callable, trial: Trial) -> Verdict | None:
+    """A verdict if the function gives another answer each time, which no other evidence could explain."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            again = function(*_copies(trial.case.inputs))
+    except Exception:
+        return None
+    if same(parts(trial.got), parts(again)):
+        return None
+    return Verdict(
+        "repeatable", False, "the same inputs give another answer each time: is dropout, or another dice, on?"
+    )
+
+
+def _copies(inputs: tuple) -> tuple:
+    return tuple(x.clone() if isinstance(x, Tensor) else x for x in inputs)

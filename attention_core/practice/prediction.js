@@ -1,0 +1,54 @@
+// A question and its options. The kernel holds the state: a press sends a wish, the frame says what came of it.
+
+const MARKS = { right: "✓ ", wrong: "✗ ", chosen: "● " };
+
+function make(name, className, text) {
+  const element = document.createElement(name);
+  element.className = className;
+  if (text !== undefined) element.textContent = text; // text nodes only: an option is never HTML
+  return element;
+}
+
+let counter = 0;
+
+function render({ model, el }) {
+  const root = make("div", "ap");
+  const question = make("div", "ap-question");
+  question.id = `ap-question-${(counter += 1)}`;
+  const options = make("div", "ap-options");
+  options.setAttribute("role", "group");
+  options.setAttribute("aria-labelledby", question.id);
+  const said = make("div", "ap-said");
+  said.setAttribute("role", "status"); // read out when it changes
+  root.append(question, options, said);
+  el.append(root);
+
+  const buttons = [];
+  function paint() {
+    const frame = model.get("_frame");
+    const open = frame.chosen === null && frame.answer === null;
+    question.textContent = frame.question;
+    while (buttons.length > frame.options.length) buttons.pop().remove();
+    frame.options.forEach((option, i) => {
+      if (!buttons[i]) {
+        buttons[i] = make("button", "ap-option");
+        buttons[i].type = "button";
+        buttons[i].addEventListener("click", () => model.send({ choose: i }));
+        options.append(buttons[i]);
+      }
+      const state =
+        i === frame.answer ? "right" : i !== frame.chosen ? "" : frame.answer === null ? "chosen" : "wrong";
+      buttons[i].textContent = (MARKS[state] ?? "") + option;
+      buttons[i].dataset.state = state;
+      buttons[i].setAttribute("aria-pressed", String(i === frame.chosen));
+      // not `disabled`: the focus stays where the learner left it, and a press is answered in words
+      buttons[i].setAttribute("aria-disabled", String(!open));
+    });
+    said.textContent = frame.said;
+  }
+  model.on("change:_frame", paint);
+  paint();
+  return () => model.off("change:_frame", paint);
+}
+
+export default { render };

@@ -1,0 +1,244 @@
+"""Predictions: asked before the run they are about, locked by a choice, compared with what was computed."""
+
+import html
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anywidget
+import traitlets
+from matplotlib.figure import Figure
+
+from attention_core.live import picture
+from attention_core.live.heatmap import mimebundle
+
+_HERE = Path(__file__).parent
+_NOTHING = object()  # None and False may be answers
+
+
+class Prediction(anywidget.AnyWidget):
+    """One question with its options, as buttons; the first choice counts.
+
+    Made by `predict`. In a browser the learner presses a button; without one, call `choose`. `chosen` is
+    the option taken, or None; `right` is True or False once that and the answer are known, else None.
+    """
+
+    _esm = _HERE / "prediction.js"
+    _css = _HERE / "prediction.css"
+    _frame = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, question: str, options: Sequence, answer=_NOTHING, *, why: str = ""):
+        self.question, self.options, self.why = question, tuple(options), why
+        texts = [str(option) for option in self.options]
+        if len(texts) < 2:
+            raise ValueError(f"a prediction needs 2 options or more, got {len(texts)}")
+        if twice := next((text for text in texts if texts.count(text) > 1), None):
+            raise ValueError(f"the option {twice!r} is there twice")
+        self._answer = answer
+        self._choice: int | None = None
+        self._outcome: int | None = None
+        super().__init__()
+        self._paint()
+        self.on_msg(self._pressed)
+
+    @property
+    def chosen(self):
+        return None if self._choice is None else self.options[self._choice]
+
+    @property
+    def revealed(self) -> bool:
+        return self._outcome is not None
+
+    @property
+    def right(self) -> bool | None:
+        return None if self._choice is None or not self.revealed else self._choice == self._outcome
+
+    def choose(self, option) -> None:
+        """Choose, as a press of the button does. Only the first choice counts, and only before the reveal.
+
+        Raises: ValueError if there is no such option.
+        """
+        place = self._place(option, "there is no option")
+        if self.revealed:
+            self._paint("The answer is out already: a prediction comes before its run.")
+        elif self._choice is not None:
+            self._paint(f"Your first choice counts: “{self.chosen}”.")
+        else:
+            self._choice = place
+            self._paint()
+            if self._answer is not _NOTHING:
+                self.reveal()
+
+    def reveal(self, computed=_NOTHING) -> "Outcome":
+        """Compare with what the run computed: an option, or a function that returns one.
+
+        Raises: ValueError if it is none of the options, or if it was given neither here nor to `predict`.
+        """
+        given = self._answer if computed is _NOTHING else computed
+        if given is _NOTHING:
+            raise ValueError(
+                f"give reveal() what was computed: nothing to compare with for {self.question!r}"
+            )
+        self._outcome = self._place(given() if callable(given) else given, "what was computed is no option")
+        self._paint()
+        return Outcome(self)
+
+    def figure(self) -> Figure:
+        """Question and options as a still picture."""
+        rows = [textwrap.wrap(self.question, 78) or [""]]
+        rows += [textwrap.wrap(self._marked(place), 80) or [""] for place in range(len(self.options))]
+        heights = [0.165 * len(row) + (0.14 if i == 0 else 0.2) for i, row in enumerate(rows)]
+        figure = Figure(figsize=(6.6, sum(heights) + 0.06), dpi=100 * picture.PIXELS)
+        top = sum(heights)
+        box = {"boxstyle": "round,pad=0.35", "facecolor": "#f4f5f7", "edgecolor": "#b9bec4"}
+        for i, row in enumerate(rows):
+            style = {"bbox": box} if i else {"fontweight": "bold"}
+            figure.text(
+                0.03 if i else 0.015,
+                top / (sum(heights) + 0.06),
+                "\n".join(row),
+                va="top",
+                fontsize=9.5,
+                parse_math=False,
+                **style,
+            )
+            top -= heights[i]
+        return figure
+
+    def __repr__(self) -> str:
+        if self._choice is None:
+            state = "not answered"
+        else:
+            state = f"“{self.chosen}”" + {None: "", True: ", right", False: ", wrong"}[self.right]
+        return f'Prediction("{self.question}": {state})'
+
+    def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
+        return mimebundle(self, self.figure())
+
+    def _marked(self, place: int) -> str:
+        """An option with what it turned out to be, in a sign: colour alone would not do."""
+        sign = ""
+        if place == self._outcome:
+            sign = "✓ "
+        elif place == self._choice:
+            sign = "✗ " if self.revealed else "● "
+        return sign + str(self.options[place])
+
+    def _place(self, value, complaint: str) -> int:
+        """Which option a value is: equal to it, or the same when written."""
+        if callable(getattr(value, "item", None)):  # a number out of a tensor
+            value = value.item()
+        for alike in (lambda o: type(o) is type(value) and o == value, lambda o: str(o) == str(value)):
+            for place, option in enumerate(self.options):
+                if alike(option):
+                    return place
+        raise ValueError(f"{complaint}: {value!r}. The options are {', '.join(map(repr, self.options))}.")
+
+    def _pressed(self, _widget, content: dict, _buffers) -> None:
+        place = content.get("choose") if isinstance(content, dict) else None
+        if not isinstance(place, int) or not 0 <= place < len(self.options):
+            return
+        try:
+            self.choose(self.options[place])
+        except Exception as error:  # a press has no cell that could show it
+            self._paint(f"The answer could not be computed: {type(error).__name__}: {error}")
+
+    def _paint(self, message: str = "") -> None:
+        """Tell the page; it gets a message, or the outcome once there is one."""
+        self._frame = {
+            "question": self.question,
+            "options": [str(option) for option in self.options],
+            "chosen": self._choice,
+            "answer": self._outcome,
+            "said": message or (Outcome(self).text if self.revealed else ""),
+        }
+
+
+class Outcome:
+    """What a prediction came to, in a sentence: `right` is True, False, or None if there was none."""
+
+    def __init__(self, prediction: Prediction):
+        self.right = prediction.right
+        self.chosen, self.computed = prediction.chosen, prediction.options[prediction._outcome]
+        said = {
+            None: f"○ you made no prediction; it was “{self.computed}”.",
+            True: f"✓ right: it was “{self.computed}”, as you said.",
+            False: f"✗ you said “{self.chosen}”; it was “{self.computed}”.",
+        }[self.right]
+        self.text = f"{said} {prediction.why}".strip()
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Summary:
+    """The score of a lesson, and its predictions one a line."""
+
+    def __init__(self, asked: Sequence[Prediction]):
+        answered = sum(p._choice is not None for p in asked)
+        right = sum(p.right is True for p in asked)
+        self.score = f"{right} of {len(asked)} right" if answered else f"0 of {len(asked)} answered"
+        self.lines = tuple(map(_line, asked))
+
+    def __repr__(self) -> str:
+        return "\n".join([self.score, *(f"  {line}" for line in self.lines)])
+
+    def _repr_html_(self) -> str:
+        lines = "".join(f"<div>{html.escape(line)}</div>" for line in self.lines)
+        return f'<div><div style="font-weight: 600">{html.escape(self.score)}</div>{lines}</div>'
+
+
+class Predictions:
+    """The predictions of a notebook, in the order they were asked."""
+
+    def __init__(self):
+        self._asked: dict[str, Prediction] = {}
+
+    def add(self, prediction: Prediction) -> Prediction:
+        """Keep it; the same question asked again takes the place of the earlier one."""
+        self._asked[prediction.question] = prediction
+        return prediction
+
+    def summary(self) -> Summary:
+        """How many were right, and each in a line."""
+        return Summary(list(self))
+
+    def reset(self) -> None:
+        """Forget all of them."""
+        self._asked.clear()
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self._asked.values())
+
+    def __repr__(self) -> str:
+        return f"{len(self)} predictions: see summary()"
+
+
+predictions = Predictions()
+
+
+def predict(question: str, options: Sequence, answer=_NOTHING, *, why: str = "") -> Prediction:
+    """Ask for a prediction; as the last line of a cell it shows itself.
+
+    Args:
+        question: what will happen? options: two or more, of any kind that can be written.
+        answer: the right option, or a function that computes it; then a choice is answered at once.
+            Without it a later cell calls `.reveal(computed)`, after its run.
+        why: the reason, in a sentence, said with the answer.
+
+    Raises: ValueError for fewer than two options, or one that is there twice.
+    """
+    return predictions.add(Prediction(question, options, answer, why=why))
+
+
+def _line(prediction: Prediction) -> str:
+    p, was = prediction, ""
+    if p.revealed and not p.right:
+        was = f"; it was “{p.options[p._outcome]}”"
+    if p._choice is None:
+        return f"○ {p.question} Not answered{was}."
+    sign = {None: "●", True: "✓", False: "✗"}[p.right]
+    return f"{sign} {p.question} You said “{p.chosen}”{was if p.revealed else ', not revealed yet'}."

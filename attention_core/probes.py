@@ -1,0 +1,417 @@
+"""Properties that a correct attention function has: each probe asks for one, and answers with evidence.
+
+    from attention_core import probes
+    probes.causality(my_attention)  # ✓ causality: changing a key or a value changes no row before it
+
+A probe takes any function `(query, key, value[, allowed]) -> (output, weights)`, or a module that is
+called in this way, or one that takes a single sequence, `(x[, allowed])`. It never raises for what the
+function does: a function that fails, or answers with something else, does not have the property.
+
+Every probe has the arguments `attention`, the function or module, and `inputs=`, which are `(query, key,
+value)` or `(x,)`, and random unless given.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from attention_core._calling import number
+from attention_core._subject import (
+    SAME,
+    CannotAsk,
+    Fails,
+    Subject,
+    change_by_row,
+    first_largest,
+    flat,
+    moved,
+    random,
+    worst,
+)
+from attention_core.attention import merge_heads, scaled_dot_product_attention, split_heads
+from attention_core.masks import causal_mask
+
+_SIGNS = {True: "✓", False: "✗", None: "–"}
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What a probe found. It is true when the property holds.
+
+    `holds` is None when the question cannot be put, say whether a function without masks keeps to
+    them; that is not true either. `evidence` says what was seen, in words and numbers.
+    """
+
+    name: str
+    holds: bool | None
+    evidence: str
+
+    def __bool__(self) -> bool:
+        return self.holds is True
+
+    def __repr__(self) -> str:
+        return f"{_SIGNS[self.holds]} {self.name}: {self.evidence}"
+
+
+class Verdicts(tuple):
+    """The verdicts of several probes; shown as a table of one line each, true when all hold."""
+
+    def __bool__(self) -> bool:
+        return all(self)
+
+    def __repr__(self) -> str:
+        widest = max((len(v.name) for v in self), default=0)
+        return "\n".join(f"{_SIGNS[v.holds]} {v.name:{widest}}  {v.evidence}" for v in self)
+
+
+def _probe(ask: Callable[..., str]) -> Callable[..., Verdict]:
+    """A probe out of a question that returns its evidence, or raises Fails or CannotAsk with it."""
+    name = ask.__name__.replace("_", " ")
+
+    def probe(attention: Callable, *, inputs: tuple[Tensor, ...] | None = None, **options) -> Verdict:
+        try:
+            return Verdict(name, True, ask(Subject(attention, inputs), **options))
+        except Fails as evidence:
+            return Verdict(name, False, str(evidence))
+        except CannotAsk as reason:
+            return Verdict(name, None, str(reason))
+
+    probe.__name__, probe.__qualname__, probe.__doc__ = ask.__name__, ask.__name__, ask.__doc__
+    *shown, _ = inspect.signature(probe).parameters.values()
+    options = [p.replace(kind=p.KEYWORD_ONLY) for p in list(inspect.signature(ask).parameters.values())[1:]]
+    probe.__signature__ = inspect.Signature([*shown, *options], return_annotation=Verdict)
+    return probe
+
+
+@_probe
+def rows_sum_to_one(subject: Subject) -> str:
+    """Each row of weights shares out exactly 1 over the keys, and no share is below 0."""
+    masks = [None, causal_mask(subject.n_q, subject.n_k)] if subject.takes_mask else [None]
+    for allowed in masks:
+        under = "" if allowed is None else " under a causal mask"
+        weights = flat(subject(*subject.inputs, allowed)[1], 2)  # (any, n_q, n_k)
+        broken = ~weights.isfinite()
+        if broken.any():
+            row = int(broken.any(-1).any(0).int().argmax())
+            raise Fails(f"row {row} holds {number(weights[:, row][broken[:, row]][0])}{under}")
+        if weights.min() < -SAME:
+            row, column, which = worst(-weights)
+            raise Fails(
+                f"row {row} gives key {column} a weight below 0{under}: {number(weights[which, row, column])}"
+            )
+        wanted = torch.ones(subject.n_q) if allowed is None else allowed.any(-1).float()
+        off = (weights.sum(-1) - wanted).abs()  # (any, n_q)
+        if off.max() > SAME:
+            row = int((off > SAME).any(0).int().argmax())
+            total = weights[first_largest(off[:, row]), row].sum()
+            by_column = (weights.sum(-2) - 1).abs().max() < SAME
+            instead = "; its columns do: is the softmax over the queries?" if by_column else ""
+            raise Fails(f"row {row} sums to {number(total)}{under}{instead}")
+    both = ", with a mask and without" if subject.takes_mask else ""
+    return f"each of {subject.n_q} rows shares out 1.00{both}"
+
+
+@_probe
+def permutation_equivariance(subject: Subject) -> str:
+    """Order carries no meaning: shuffle the queries and the rows follow, the keys and the columns do."""
+    output, weights = subject.twice(*subject.inputs)
+    if subject.alone:
+        order = _shuffled(subject.n_q)
+        after = subject(subject.inputs[0][..., order, :])
+        expected = output[..., order, :], weights[..., order, :][..., order]
+        _unmoved(after, expected, "when the words were shuffled")
+        return f"{subject.n_q} words were shuffled, and the outputs with them"
+    query, key, value = subject.inputs
+    order = _shuffled(subject.n_q)
+    after = subject(query[..., order, :], key, value)
+    _unmoved(after, (output[..., order, :], weights[..., order, :]), "when the queries were shuffled")
+    order = _shuffled(subject.n_k)
+    after = subject(query, key[..., order, :], value[..., order, :])
+    _unmoved(after, (output, weights[..., order]), "when the keys were shuffled, and their values with them")
+    return "shuffled queries shuffle the rows, shuffled keys the columns; nothing else changes"
+
+
+@_probe
+def causality(subject: Subject) -> str:
+    """Under a causal mask no row depends on its future: not on its keys, and not on its values."""
+    subject.needs_mask()
+    allowed = causal_mask(subject.n_q, subject.n_k)
+    before = subject.twice(*subject.inputs, allowed)
+    names = {0: "word"} if subject.alone else {1: "key", 2: "value"}
+    largest, leak = torch.tensor(SAME), ""
+    for place, name in names.items():
+        for j in range(subject.n_k):
+            earlier = ~allowed[:, j]  # the rows in whose future position j lies
+            changed = [x.clone() for x in subject.inputs]
+            changed[place][..., j, :] += 2 * random(changed[place][..., j, :].shape, seed=j)
+            after = subject(*changed, allowed)
+            off = torch.maximum(*(change_by_row(x, y) for x, y in zip(before, after, strict=True)))
+            off = off.masked_fill(~earlier, 0)
+            if off.max() > largest:
+                largest = off.max()
+                change = moved(f"row {first_largest(off)}", largest)
+                leak = f"{change} when {name} {j}, in its future, was changed"
+    if leak:
+        raise Fails(leak)
+    return f"changing {'a word' if subject.alone else 'a key or a value'} changes no row before it"
+
+
+@_probe
+def fully_masked_row(subject: Subject) -> str:
+    """A query that may look nowhere gets weights 0 and output 0: not NaN, not an average of the forbidden.
+
+    Of a module only the weights are asked for: it may add a bias to the output.
+    """
+    subject.needs_mask()
+    row = subject.n_q // 2
+    allowed = torch.ones(subject.n_q, subject.n_k, dtype=torch.bool)
+    allowed[row] = False
+    output, weights = subject(*subject.inputs, allowed)
+    for name, part in (("weights", weights), ("output", output)):
+        bad = ~flat(part, 2).isfinite()
+        if bad.any():
+            broken = row if bad[:, row].any() else int(bad.any(-1).any(0).int().argmax())
+            found = number(flat(part, 2)[:, broken][bad[:, broken]][0])
+            whose = f"its {name}" if broken == row else f"the {name} of row {broken}"
+            raise Fails(f"row {row} may look nowhere, and {found} is in {whose}")
+    shares = flat(weights, 2)[:, row]
+    if shares.abs().max() > SAME:
+        even = (shares - shares.mean()).abs().max() < SAME
+        how = f"{number(shares.mean())} to each of its" if even else f"up to {number(shares.max())} to its"
+        raise Fails(f"row {row} may look nowhere, yet gives {how} {subject.n_k} forbidden keys")
+    if subject.is_module:
+        return f"row {row} may look nowhere, and its weights are 0"
+    if output[..., row, :].abs().max() > SAME:
+        largest = number(output[..., row, :].abs().max())
+        raise Fails(f"row {row} may look nowhere, yet its output is not 0 but up to {largest}")
+    return f"row {row} may look nowhere, and its weights and its output are 0"
+
+
+@_probe
+def self_visibility(subject: Subject) -> str:
+    """Under a causal mask each query still looks at its own position: the diagonal is not lost by one."""
+    subject.needs_mask()
+    n = min(subject.n_q, subject.n_k)
+    inputs = [x[..., :n, :] for x in subject.inputs]
+    _, weights = subject(*inputs, causal_mask(n))
+    own = flat(weights.diagonal(dim1=-2, dim2=-1), 1).amin(0)  # (n,)
+    for i in range(n):
+        if not own[i] > SAME:  # NaN is no look either
+            raise Fails(f"row {i} gives {number(own[i])} to its own position, which it may see")
+    return f"each of {n} rows looks at its own position, with a weight of {number(own.min())} or more"
+
+
+@_probe
+def convex_hull(subject: Subject) -> str:
+    """An output lies between the values: it is an average of them, and never beyond.
+
+    Of a module with one head, the values are what its `to_value` makes. Several heads are mixed
+    afterwards, and cannot be asked.
+    """
+    output, _ = subject(*subject.inputs)
+    value = subject.inputs[-1].float()
+    if subject.is_module:
+        module = subject.attention
+        if hasattr(module, "to_output") or not hasattr(module, "to_value"):
+            raise CannotAsk("the module mixes features after averaging; ask the function that it calls")
+        value = module.to_value(subject.inputs[-1]).detach().float()
+    if value.shape[-1] != output.shape[-1]:
+        raise Fails(f"an output has {output.shape[-1]} features, but a value has {value.shape[-1]}")
+    # beyond the hull means beyond the values in some direction: first along each feature, then any
+    for directions in (torch.eye(value.shape[-1]), random((64, value.shape[-1]))):
+        directions = directions / directions.norm(dim=-1, keepdim=True)
+        there, reach = output @ directions.T, value @ directions.T  # (…, n_q, any), (…, n_k, any)
+        low, high = (edge.expand_as(there) for edge in (reach.amin(-2, True), reach.amax(-2, True)))
+        beyond = torch.maximum(there - high, low - there).nan_to_num(math.inf)
+        if beyond.max() > SAME:
+            row, i, which = worst(beyond)
+            if len(directions) == 64:
+                raise Fails(f"output row {row} lies {number(beyond.max())} outside the hull of the values")
+            is_, from_, to = (number(flat(x, 2)[which, row, i]) for x in (there, low, high))
+            raise Fails(f"feature {i} of output row {row} is {is_}, but the values go from {from_} to {to}")
+    return f"each of {subject.n_q} outputs lies between the values"
+
+
+@_probe
+def rectangular(subject: Subject) -> str:
+    """As many queries as you like, and as many keys: weights are `(n_q, n_k)`, outputs `(n_q, d_v)`."""
+    if subject.alone:
+        raise CannotAsk("it takes one sequence, so its weights are always square")
+    query, key, value = subject.inputs
+    many, few = min(subject.n_q, subject.n_k), max(min(subject.n_q, subject.n_k) - 2, 1)
+    for n_q, n_k in ((few, many), (many, few)):
+        parts = subject(query[..., :n_q, :], key[..., :n_k, :], value[..., :n_k, :])
+        for name, part in zip(("output", "weights"), parts, strict=True):
+            if not part.isfinite().all():
+                raise Fails(
+                    f"for {n_q} queries × {n_k} keys {name} holds {number(part[~part.isfinite()][0])}"
+                )
+    return f"{few} queries × {many} keys, and {many} × {few}: both work"
+
+
+@_probe
+def cached_equals_uncached(subject: Subject) -> str:
+    """One new query at a time, with all keys so far, gives what one run under a causal mask gives.
+
+    A module or function that takes one sequence is given ever longer beginnings of it instead.
+    """
+    subject.needs_mask()
+    n = min(subject.n_q, subject.n_k)
+    inputs = [x[..., :n, :] for x in subject.inputs]
+    output, _ = subject.twice(*inputs, causal_mask(n))
+    for t in range(1, n + 1):
+        so_far = [x[..., :t, :] for x in inputs]
+        if not subject.alone:
+            so_far[0] = so_far[0][..., -1:, :]  # earlier queries have had their answer
+        step, _ = subject(*so_far, causal_mask(so_far[0].shape[-2], t))
+        off = change_by_row(output[..., t - 1 : t, :], step[..., -1:, :])
+        if off.max() > SAME:
+            some = "1 key" if t == 1 else f"{t} keys"
+            raise Fails(f"{moved(f'row {t - 1}', off.max())} when it was computed with the {some} so far")
+    return f"{n} steps with a growing cache give the {n} rows of one run"
+
+
+@_probe
+def parity(subject: Subject, reference: Callable | None = None) -> str:
+    """The numbers are those of the reference, with a mask and without.
+
+    Args: reference: `(query, key, value, allowed) -> (output, weights)`. Unless given, it is
+    `scaled_dot_product_attention`, for a module between the module's own projections.
+    """
+    if reference is None:
+        reference = module_reference(subject.attention) if subject.is_module else scaled_dot_product_attention
+    if reference is None:
+        raise CannotAsk("the module has no to_query, to_key and to_value: give reference=")
+    nowhere = causal_mask(subject.n_q, subject.n_k)
+    nowhere[subject.n_q // 2] = False
+    masks = {"": None}
+    if subject.takes_mask:
+        masks[" under a causal mask"] = causal_mask(subject.n_q, subject.n_k)
+        masks[" with a row that may look nowhere"] = nowhere
+    for under, allowed in masks.items():
+        answer = subject.twice(*subject.inputs, allowed)
+        with torch.no_grad():
+            expected = reference(*(subject.inputs * 3 if subject.alone else subject.inputs), allowed)
+        for name, got, right in reversed(list(zip(("output", "weights"), answer, expected, strict=True))):
+            if got.shape != right.shape:
+                raise Fails(f"{name} should have shape {tuple(right.shape)}, not {tuple(got.shape)}")
+            off = (got - right).abs().nan_to_num(math.inf)
+            if off.max() > SAME:
+                row, column, which = worst(off)
+                is_, should = (number(flat(x, 2)[which, row, column]) for x in (got, right))
+                raise Fails(f"{name}[{row}, {column}] is {is_}, but the reference gives {should}{under}")
+    return f"the reference's numbers{', with a mask and without' if subject.takes_mask else ''}"
+
+
+@_probe
+def gradients(subject: Subject) -> str:
+    """It can be trained: its gradient is finite, not 0 everywhere, and what finite differences say."""
+    names = ("x",) if subject.alone else ("query", "key", "value")
+    mix = random(subject.twice(*subject.inputs)[0].shape, seed=7)  # one sum in which every output counts
+
+    def total(inputs, allowed=None, graph=False) -> Tensor:
+        return (subject(*inputs, allowed, graph=graph)[0] * mix).sum()
+
+    for place, name in enumerate(names):
+        slope = _slope(total, subject.inputs, place)
+        if not slope.isfinite().all():
+            raise Fails(f"the gradient of {name} holds {number(slope[~slope.isfinite()][0])}")
+        if not slope.any():
+            raise Fails(f"the gradient of {name} is 0, so nothing before it could learn")
+        step, direction = 1e-2, random(slope.shape, seed=11 + place)
+        ahead, behind = (
+            total([x + way * direction if i == place else x for i, x in enumerate(subject.inputs)])
+            for way in (step, -step)
+        )
+        measured, said = float(ahead - behind) / (2 * step), float((slope * direction).sum())
+        if not abs(measured - said) <= 0.02 * (1 + abs(measured)):
+            raise Fails(
+                f"a small step of {name} changes the output at a rate of {number(measured)}, "
+                f"but its gradient says {number(said)}"
+            )
+    if subject.takes_mask:
+        allowed = causal_mask(subject.n_q, subject.n_k)
+        allowed[subject.n_q // 2] = False
+        for place, name in enumerate(names):
+            if not _slope(total, subject.inputs, place, allowed).isfinite().all():
+                raise Fails(f"the gradient of {name} is NaN when a row may look nowhere")
+    every = names[0] if subject.alone else "query, key and value"
+    return f"those of {every} are what finite differences say"
+
+
+ALL: tuple[Callable[..., Verdict], ...] = (
+    rows_sum_to_one,
+    permutation_equivariance,
+    causality,
+    fully_masked_row,
+    self_visibility,
+    convex_hull,
+    rectangular,
+    cached_equals_uncached,
+    parity,
+    gradients,
+)
+
+
+def run(
+    attention: Callable, *chosen: Callable[..., Verdict], inputs: tuple[Tensor, ...] | None = None
+) -> Verdicts:
+    """The chosen probes on one function, or all of `probes.ALL`, as a table."""
+    return Verdicts(probe(attention, inputs=inputs) for probe in chosen or ALL)
+
+
+def module_reference(module: nn.Module) -> Callable | None:
+    """Attention between a module's own `to_query`, `to_key`, `to_value` (and `to_output`), as it should be.
+
+    With `num_heads` it splits and merges. None if the module does not have the projections.
+    """
+    projections = [getattr(module, name, None) for name in ("to_query", "to_key", "to_value")]
+    if not all(isinstance(p, nn.Module) for p in projections):
+        return None
+    heads = getattr(module, "num_heads", None)
+    to_output = getattr(module, "to_output", lambda x: x)
+
+    def reference(query, key, value, allowed=None):
+        q, k, v = (project(x) for project, x in zip(projections, (query, key, value), strict=True))
+        if heads is None:
+            output, weights = scaled_dot_product_attention(q, k, v, allowed)
+            return to_output(output), weights
+        q, k, v = (split_heads(x, heads) for x in (q, k, v))
+        allowed = allowed.unsqueeze(-3) if allowed is not None and allowed.ndim > 2 else allowed
+        output, weights = scaled_dot_product_attention(q, k, v, allowed)
+        return to_output(merge_heads(output)), weights
+
+    return reference
+
+
+def _shuffled(n: int) -> Tensor:
+    """Positions 0 … n − 1 in an order in which none stays, for n above 1."""
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(1))
+    shuffled = torch.empty(n, dtype=torch.long)
+    shuffled[order] = order.roll(1)  # one cycle through all of them
+    return shuffled
+
+
+def _unmoved(after: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], when: str) -> None:
+    for name, got, wanted in reversed(list(zip(("output", "weights"), after, expected, strict=True))):
+        off = change_by_row(wanted, got)
+        if off.max() > SAME:
+            raise Fails(f"{moved(f'row {first_largest(off)} of {name}', off.max())} {when}")
+
+
+def _slope(total: Callable, inputs: tuple[Tensor, ...], place: int, allowed: Tensor | None = None) -> Tensor:
+    """The gradient of `total` with respect to one of the inputs; 0 where none flows back."""
+    leaves = [x.detach().clone().requires_grad_(i == place) for i, x in enumerate(inputs)]
+    try:
+        with torch.enable_grad():
+            whole = total(leaves, allowed, graph=True)
+            if not whole.requires_grad:
+                return torch.zeros_like(leaves[place])
+            slope = torch.autograd.grad(whole, leaves[place], allow_unused=True)[0]
+    except RuntimeError as error:
+        raise Fails(f"no gradient can be computed: {str(error).splitlines()[0]}") from error
+    return torch.zeros_like(leaves[place]) if slope is None else slope

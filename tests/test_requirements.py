@@ -1,0 +1,145 @@
+"""What is installed, by hand and on Binder: the same pins everywhere, and a Binder build that uses them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import jsonschema
+import pytest
+from jupyterlab.commands import get_app_dir
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def lines(name):
+    """The lines of a requirements file that pip acts on."""
+    stripped = (line.split(" #")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def pins(name):
+    """`{package: version}` of a requirements file; options such as -e and -r are left out."""
+    requirements = [Requirement(line) for line in lines(name) if not line.startswith("-")]
+    assert len({r.name for r in requirements}) == len(requirements), "a package is named twice"
+    return {r.name: str(r.specifier) for r in requirements}
+
+
+FILES = ("requirements.txt", "binder/requirements.txt", "tests/requirements.txt")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_pin_is_exact(name):
+    assert pins(name)
+    for package, specifier in pins(name).items():
+        assert specifier.startswith("==") and "," not in specifier and "*" not in specifier, package
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_these_tests_ran_with_the_pinned_versions(name):
+    assert {package: f"=={Version(version(package)).public}" for package in pins(name)} == pins(name)
+
+
+def test_binder_has_the_pins_of_the_root():
+    assert pins("binder/requirements.txt") == pins("requirements.txt")
+
+
+def test_the_root_installs_the_package_too_and_nothing_else_unpinned():
+    assert [line for line in lines("requirements.txt") if line.startswith("-")] == ["-e ."]
+
+
+def test_binder_installs_before_the_repository_is_there():
+    # so that its file may name no other one; the package itself is postBuild's
+    options = [line for line in lines("binder/requirements.txt") if line.startswith("-")]
+    assert options == ["--extra-index-url https://download.pytorch.org/whl/cpu"]
+
+
+def test_the_tests_build_on_what_a_learner_installs():
+    assert lines("tests/requirements.txt")[0] == "-r ../requirements.txt"
+    assert not set(pins("tests/requirements.txt")) & set(pins("requirements.txt"))
+
+
+def test_what_the_package_depends_on_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {Requirement(line).name for line in project["dependencies"]} <= set(pins("requirements.txt"))
+    assert Version("3.11") in Requirement(f"python{project['requires-python']}").specifier  # Binder's
+
+
+# ---------------------------------------------------------------- Binder
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The repository as a clone has it: no virtual environment comes along."""
+    root = tmp_path_factory.mktemp("clone")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, root / name)
+    return root
+
+
+@pytest.fixture(scope="module")
+def build(clone):
+    """The Dockerfile that Binder would build, its comments left out."""
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(clone)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    printed = (done.stdout + done.stderr).splitlines()
+    return [line.strip() for line in printed if not line.lstrip().startswith("#")]
+
+
+def test_binder_runs_the_python_of_runtime_txt(build):
+    assert (ROOT / "binder/runtime.txt").read_text().strip() == "python-3.11"
+    assert "Building conda environment for python=3.11" in build
+
+
+def test_binder_installs_its_pins_and_then_runs_post_build(build):
+    def where(line):
+        assert build.count(line) == 1, line
+        return build.index(line)
+
+    install = 'RUN ${KERNEL_PYTHON_PREFIX}/bin/pip install --no-cache-dir -r "binder/requirements.txt"'
+    copy = "COPY --chown=0:0 src/ ${REPO_DIR}/"
+    assert where(install) < where(copy) < where("RUN ./binder/postBuild")
+
+
+def test_binder_takes_nothing_from_the_root_by_mistake(build):
+    # a root requirements.txt, environment.yml or Dockerfile outside binder/ would be another build
+    assert not [line for line in build if '-r "requirements.txt"' in line or "environment.yml" in line]
+
+
+def test_post_build_installs_the_package_and_puts_the_settings_where_the_lab_reads_them(clone, tmp_path):
+    assert os.access(ROOT / "binder/postBuild", os.X_OK)
+    fake = tmp_path / "bin" / "python"  # says where its prefix is, and only notes down what pip should do
+    fake.parent.mkdir()
+    said, asked = tmp_path / "prefix", tmp_path / "asked"
+    fake.write_text(f'#!/bin/sh\nif [ "$1" = -c ]; then echo "{said}"; else echo "$@" >> "{asked}"; fi\n')
+    fake.chmod(0o755)
+    path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["./binder/postBuild"], cwd=clone, env={**os.environ, "PATH": path}, check=True)
+    assert asked.read_text() == "-m pip install --no-deps -e .\n"
+    lab = Path(get_app_dir()).relative_to(sys.prefix)
+    copied = said / lab / "settings/overrides.json"
+    assert copied.read_bytes() == (ROOT / "binder/overrides.json").read_bytes()
+
+
+def test_the_lab_knows_each_setting_that_is_overridden():
+    overrides = json.loads((ROOT / "binder/overrides.json").read_text())
+    assert overrides["@jupyterlab/apputils-extension:notification"] == {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    }
+    for plugin, values in overrides.items():
+        extension, name = plugin.split(":")
+        schema = json.loads((Path(get_app_dir()) / "schemas" / extension / f"{name}.json").read_text())
+        assert set(values) <= set(schema["properties"])
+        jsonschema.validate(values, schema)
