@@ -14,28 +14,28 @@ function shape(tag, parent, attributes) {
 
 function render({ model, el }) {
   const root = document.createElement("div");
-  root.className = "ap";
+  root.className = "plane";
   root.dataset.lmSuppressShortcuts = "true";
   const title = document.createElement("div");
-  title.className = "ap-title";
+  title.className = "plane-title";
   root.append(title);
   el.append(root);
-  const svg = shape("svg", root, { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "ap-plane", role: "group" });
+  const svg = shape("svg", root, { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "plane-field", role: "group" });
   const reach = () => model.get("reach");
   const across = (x) => (x / reach() + 1) * (SIDE / 2);
   const down = (y) => (1 - y / reach()) * (SIDE / 2);
 
-  shape("line", svg, { class: "ap-axis", x1: 0, x2: SIDE, y1: SIDE / 2, y2: SIDE / 2 });
-  shape("line", svg, { class: "ap-axis", y1: 0, y2: SIDE, x1: SIDE / 2, x2: SIDE / 2 });
-  const outline = shape("polygon", svg, { class: "ap-hull" });
+  shape("line", svg, { class: "plane-axis", x1: 0, x2: SIDE, y1: SIDE / 2, y2: SIDE / 2 });
+  shape("line", svg, { class: "plane-axis", y1: 0, y2: SIDE, x1: SIDE / 2, x2: SIDE / 2 });
+  const outline = shape("polygon", svg, { class: "plane-hull" });
   const marks = new Map();
   for (const [names, movable] of [[model.get("_fixed"), false], [model.get("_movable"), true]]) {
     for (const name of Object.keys(names)) marks.set(name, makeMark(name, movable));
   }
 
   function makeMark(name, movable) {
-    const group = shape("g", svg, { class: movable ? "ap-point ap-movable" : "ap-point" });
-    const arrow = model.get("_arrows").includes(name) ? shape("line", group, { class: "ap-arrow", x1: across(0), y1: down(0) }) : null;
+    const group = shape("g", svg, { class: movable ? "plane-point plane-movable" : "plane-point" });
+    const arrow = model.get("_arrows").includes(name) ? shape("line", group, { class: "plane-arrow", x1: across(0), y1: down(0) }) : null;
     const dot = shape("circle", group, {});
     const label = shape("text", group, {});
     label.textContent = name;
