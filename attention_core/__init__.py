@@ -19,6 +19,7 @@ from attention_core.positional_encoding import (
     rotate_by_position,
     sinusoidal_table,
 )
+from attention_core.transformer import TinyTransformer, TransformerBlock
 
 __all__ = [
     "ALiBi",
@@ -29,6 +30,8 @@ __all__ = [
     "RotaryEncoding",
     "SelfAttention",
     "SinusoidalEncoding",
+    "TinyTransformer",
+    "TransformerBlock",
     "alibi_slopes",
     "causal_mask",
     "merge_heads",

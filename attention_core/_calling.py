@@ -52,7 +52,7 @@ def takes(function: Callable, argument: str = "allowed") -> tuple[float, bool]:
 def a(thing) -> str:
     """The kind of a thing, with its article: "a list", "an int"."""
     kind = type(thing).__name__
-    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+    return f"{'an' if kind[0] in 'aeiouAEIOU' or kind.startswith('nd') else 'a'} {kind}"
 
 
 def number(x: float) -> str:

@@ -234,8 +234,8 @@ class MultiHeadAttention(nn.Module):
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
         weights = (*batch, self.num_heads, n_q, n_k)
         given = shape(allowed)
-        if batch and allowed.ndim == len(weights) - 1 > 2:
-            allowed = allowed.unsqueeze(-3)  # (batch, 1, n_q, n_k): the same for every head
+        if allowed.ndim == len(weights) - 1:
+            allowed = allowed.unsqueeze(-3)  # (batch, 1, n_q, n_k): for every head the same
         sizes = zip(reversed(allowed.shape), reversed(weights), strict=False)
         if allowed.ndim not in (2, len(weights)) or any(size not in (1, full) for size, full in sizes):
             per_sequence = f"{(*batch, n_q, n_k)}, " if batch else ""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from attention_core._checks import check_allowed, shape
 from attention_core.attention import MultiHeadAttention
-from attention_core.masks import causal_mask
+from attention_core.masks import _check_size, causal_mask
 from attention_core.positional_encoding import PositionalEncoding
 
 
@@ -146,10 +146,11 @@ class TinyTransformer(nn.Module):
     def generate(self, tokens: Tensor, steps: int) -> Tensor:
         """Append the likeliest next token, `steps` times: `(batch, n)` → `(batch, n + steps)`.
 
-        Raises: ValueError unless the model is causal, and there is a token to begin with.
+        Raises: ValueError for a model that is not causal, no token to begin with, or negative steps.
         """
         if not self.causal:
             raise ValueError("only a causal model can continue a sequence; this one has causal=False")
+        _check_size("steps", steps)
         self._check(tokens)
         if tokens.shape[-1] == 0:
             raise ValueError(f"there must be a token to begin with, got {shape(tokens)}")

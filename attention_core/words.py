@@ -82,12 +82,17 @@ def explain(query_word: str, key_word: str) -> str:
     query = query_key_value([query_word])[0][0]  # (5,)
     key = query_key_value([key_word])[1][0]  # (5,)
     terms = [
-        f"{wish} {asks:.1f} × {offers:.1f}"
+        f"{wish} {_short(asks)} × {_short(offers)}"
         for wish, asks, offers in zip(WISHES, query.tolist(), key.tolist(), strict=True)
         if asks * offers != 0
     ]
     total = f"{float(query @ key):.1f}"
     return f"“{query_word}” asks “{key_word}”: " + (" + ".join(terms) or "nothing in common") + f" = {total}"
+
+
+def _short(x: float) -> str:
+    """One digit where it is all there is, as in VOCABULARY's words; two, so that the sum adds up."""
+    return f"{x:.1f}" if abs(x - round(x, 1)) < 1e-5 else f"{x:.2f}"
 
 
 def _features(word: str) -> list[float]:

@@ -5,6 +5,8 @@ from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.look_up import LookUpExplorer
 from attention_core.live.multi_head import MultiHeadExplorer
 from attention_core.live.plane import Plane
+from attention_core.live.position import PositionExplorer, SinusoidExplorer
+from attention_core.live.training import TrainingView
 
 __all__ = [
     "AttentionHeatmap",
@@ -13,5 +15,8 @@ __all__ = [
     "LookUpExplorer",
     "MultiHeadExplorer",
     "Plane",
+    "PositionExplorer",
     "SelfAttentionExplorer",
+    "SinusoidExplorer",
+    "TrainingView",
 ]

@@ -19,6 +19,7 @@ MASKS: Mapping[str, Callable[[int], torch.Tensor] | None] = {
     "window": window_mask,
 }
 TEMPERATURES = [step / 20 for step in range(1, 61)]  # 0.05 to 3.00
+COLDEST = 1e-6
 MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is for AttentionHeatmap
 
 
@@ -62,7 +63,7 @@ class SelfAttentionExplorer(Explorer):
             features as value (see `attention_core.words`), and a mask only when one is chosen. The
             temperature and √d_k reach it through the query, so that it needs no further argument.
 
-    Traits, each of which can be set and observed: `sentence`; `temperature`, above 0; `scaled`, False
+    Traits, each of which can be set and observed: `sentence`; `temperature`, COLDEST or more; `scaled`, False
     takes √d_k out; `mask`, one of "none", "causal", "window"; `attention`; and, to be read, `weights`
     `(n, n)` and `output` `(n, 8)`, both None when the function is unfinished, fails, or returns
     something else, which the page then says in words.
@@ -107,9 +108,7 @@ class SelfAttentionExplorer(Explorer):
 
     @traitlets.validate("temperature")
     def _check_temperature(self, proposal) -> float:
-        if not (math.isfinite(proposal.value) and proposal.value > 0):
-            raise traitlets.TraitError(f"temperature must be a number above 0, got {proposal.value}")
-        return proposal.value
+        return checked_temperature(proposal.value)
 
     def _show(self, _change=None) -> None:
         tokens = words.split(self.sentence)
@@ -144,6 +143,13 @@ class SelfAttentionExplorer(Explorer):
             steps=factors,
             terms=(words.WISHES, query, key),
         )
+
+
+def checked_temperature(temperature: float) -> float:
+    """The temperature; raises traitlets.TraitError for one that turns float32 scores into infinities."""
+    if not COLDEST <= temperature < math.inf:
+        raise traitlets.TraitError(f"temperature must be a number from {COLDEST} up, got {temperature}")
+    return temperature
 
 
 def linked_slider(

@@ -13,7 +13,9 @@ const SUM_WIDTH = 30; // px: in narrower columns the sums stand upright
 function readFrame(raw) {
   if (!raw || !raw.shape) return null;
   const [heads, rows, columns] = raw.shape;
-  const floats = (view) => view && new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+  const floats = (view) => view && (view.byteOffset % 4 // a copy only where the bytes do not lie as numbers must
+    ? new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength))
+    : new Float32Array(view.buffer, view.byteOffset, view.byteLength / 4));
   const bytes = (view) => view && new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
   return {
     heads, rows, columns,
@@ -135,7 +137,7 @@ const hatched = document.createElement("canvas");
 
 // Where cells are smaller than pixels, one pixel shows the largest weight of its block: a thin
 // bright line would otherwise vanish between the samples.
-function paint(canvas, frame, head, size, palette, perRow, style) {
+function paint(canvas, frame, head, size, palette, perRow, colours) {
   const ratio = window.devicePixelRatio || 1;
   const width = Math.max(1, Math.round(size.width * ratio));
   const height = Math.max(1, Math.round(size.height * ratio));
@@ -149,15 +151,17 @@ function paint(canvas, frame, head, size, palette, perRow, style) {
   const pixels = new Uint32Array(image.data.buffer);
   const mask = frame.allowed && new ImageData(columns, rows);
   const masked = mask && new Uint32Array(mask.data.buffer);
-  for (let r = 0; r < frame.rows; r++) {
+  const { weights, allowed } = frame;
+  const across = Uint32Array.from({ length: frame.columns }, (_, c) => Math.floor(c / stepC));
+  for (let r = 0; r < frame.rows; r++) { // the one loop over all weights: two million of them at 8 × 512 × 512
     const scale = rowScale(frame, perRow, head, r);
     const from = at(frame, { head, row: r, column: 0 });
     const to = Math.floor(r / stepR) * columns;
     for (let c = 0; c < frame.columns; c++) {
-      const i = to + Math.floor(c / stepC);
-      if (frame.allowed && !frame.allowed[from + c]) { if (!pixels[i]) masked[i] = 0xff000000; continue; }
-      const w = frame.weights[from + c];
-      const level = Number.isNaN(w) ? 257 : shade(w / scale) + 1; // 0 is kept for "nothing yet"
+      const i = to + across[c];
+      if (allowed && !allowed[from + c]) { if (!pixels[i]) masked[i] = 0xff000000; continue; }
+      const w = weights[from + c];
+      const level = w === w ? shade(w / scale) + 1 : 257; // 257 is NaN; 0 is kept for "nothing yet"
       if (level > pixels[i]) pixels[i] = level;
       if (masked) masked[i] = 0;
     }
@@ -177,7 +181,7 @@ function paint(canvas, frame, head, size, palette, perRow, style) {
     over.imageSmoothingEnabled = false;
     stretched(over, mask);
     over.globalCompositeOperation = "source-in";
-    over.fillStyle = over.createPattern(hatch(style.dim, ratio), "repeat");
+    over.fillStyle = over.createPattern(hatch(colours.dim, ratio), "repeat");
     over.fillRect(0, 0, width, height);
     context.drawImage(hatched, 0, 0);
   }
@@ -273,14 +277,18 @@ function render({ model, el }) {
   let cursor = { head: 0, row: 0, column: 0 };
   let heads = []; // one { canvas, grid, ... } a head
   let shape = ""; // what the layout was made for
+  let width = 0;
+  let colours = null; // what canvas and code need of the stylesheet
   let waiting = 0;
+  let late = false;
+  let fitting = 0;
   let naming = 0;
 
   // ---- layout: made anew when labels, shape or width change, never on a slider move
 
   function layout() {
     const many = frame.heads > 1;
-    const room = root.clientWidth || 800;
+    const room = width || 800;
     const longest = Math.max(...[...frame.queries].map((q) => q.length), 3);
     const left = many ? Math.min(64, 18 + 7.2 * longest) : Math.max(64, Math.min(110, 18 + 7.2 * longest)); // 64: the caption
     const widest = Math.min(many ? 250 : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
@@ -561,11 +569,10 @@ function render({ model, el }) {
 
   function tintWords(row) {
     if (words.hidden) return;
-    const flip = Number(getComputedStyle(root).getPropertyValue("--ah-flip"));
     [...words.children].forEach((word, i) => {
       const w = Math.min(1, rowOf(frame, cursor.head, row)[i] || 0);
       word.style.setProperty("--ah-weight", `${Math.round(w * 100)}%`);
-      word.classList.toggle("ah-strong", w > flip);
+      word.classList.toggle("ah-strong", w > colours.flip);
       word.classList.toggle("ah-asking", word.classList.contains("ah-own") && i === row);
     });
   }
@@ -573,7 +580,6 @@ function render({ model, el }) {
   // ---- frames
 
   function draw() {
-    waiting = 0;
     const next = readFrame(model.get("_frame"));
     const empty = !next || next.rows === 0 || next.columns === 0;
     title.textContent = model.get("title");
@@ -586,11 +592,11 @@ function render({ model, el }) {
     if (first) cursor = pinned.length ? { head: 0, row: pinned.at(-1), column: 0 } : largestCell(frame);
     if (first && pinned.length) cursor.column = rowOf(frame, 0, cursor.row).reduce((best, w, i, all) => (w > all[best] ? i : best), 0);
     cursor = { head: Math.min(cursor.head, frame.heads - 1), row: Math.min(cursor.row, frame.rows - 1), column: Math.min(cursor.column, frame.columns - 1) };
-    const made = JSON.stringify([frame.heads, frame.queries, frame.keys, frame.names, root.clientWidth, model.get("show_sums")]);
+    const made = JSON.stringify([frame.heads, frame.queries, frame.keys, frame.names, width, model.get("show_sums")]);
+    colours ??= readColours();
     if (made !== shape) { shape = made; layout(); }
-    const style = { dim: getComputedStyle(root).getPropertyValue("--ah-dim") };
     for (const view of heads) {
-      paint(view.canvas, frame, view.head, view.size, palette, model.get("per_row"), style);
+      paint(view.canvas, frame, view.head, view.size, palette, model.get("per_row"), colours);
       if (view.sums) showSums(view);
     }
     perRow.checked = model.get("per_row");
@@ -609,25 +615,48 @@ function render({ model, el }) {
     });
   }
 
-  const soon = () => { waiting ||= requestAnimationFrame(draw); };
+  function readColours() {
+    const style = getComputedStyle(root);
+    return { dim: style.getPropertyValue("--ah-dim"), flip: Number(style.getPropertyValue("--ah-flip")) };
+  }
+
+  // Once a frame at most. The first change is drawn at once, so that the next frame need not wait for the
+  // drawing; those that follow before that frame are drawn in it, together.
+  function changed() {
+    if (waiting) { late = true; return; }
+    waiting = requestAnimationFrame(() => {
+      waiting = 0;
+      if (late) { late = false; changed(); }
+    });
+    queueMicrotask(draw); // when all that one message changes has been set
+  }
+
+  function fit() { // the page has made room, or another room than before
+    if (root.clientWidth === 0 || root.clientWidth === width) return;
+    width = root.clientWidth;
+    colours = null; // outside of a page there are none
+    cancelAnimationFrame(fitting); // in a frame of its own: the observer must not see what it causes
+    fitting = requestAnimationFrame(draw);
+  }
+
   perRow.onchange = () => { model.set("per_row", perRow.checked); model.save_changes(); };
   const changes = ["_frame", "title", "message", "per_row", "show_sums"].map((name) => `change:${name}`).join(" ");
   const pins = () => { showCursor(); nameAllSoon(); };
   const saved = (content, buffers) => { if (content.save) download(content, buffers[0]); };
-  model.on(changes, soon);
+  model.on(changes, changed);
   model.on("change:pinned", pins);
   model.on("msg:custom", saved);
-  const resized = new ResizeObserver(soon);
-  resized.observe(root);
-  const themed = new MutationObserver(soon); // JupyterLab names its theme on the body
+  const resized = new ResizeObserver(fit);
+  resized.observe(root); // it also calls for the first drawing
+  const themed = new MutationObserver(() => { colours = null; changed(); }); // JupyterLab names its theme on the body
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
-  soon();
   return () => {
     cancelAnimationFrame(waiting);
+    cancelAnimationFrame(fitting);
     clearTimeout(naming);
     resized.disconnect();
     themed.disconnect();
-    model.off(changes, soon);
+    model.off(changes, changed);
     model.off("change:pinned", pins);
     model.off("msg:custom", saved);
   };

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from attention_core import scaled_dot_product_attention
 from attention_core.live import picture
-from attention_core.live.call import Unusable, call_attention
-from attention_core.live.explorers import Explorer, linked_slider
+from attention_core.live.call import Unusable, call_attention, row_remark
+from attention_core.live.explorers import Explorer, checked_temperature, linked_slider
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.plane import Plane
 
@@ -26,16 +26,18 @@ class LookUpExplorer(Explorer):
     Args: attention: `(query, key, value) -> (output, weights)`; given one query and four keys of 2
     features, and four values of 2.
 
-    Traits: `query`, a pair of numbers between −2 and 2; `temperature`, above 0; and, to be read,
-    `weights` `(1, 4)` and `output` `(1, 2)`. Raises: traitlets.TraitError for a temperature that cannot be.
+    Traits: `query`, a pair of numbers between −2 and 2; `temperature`; `attention`; and, to be read,
+    `weights` `(1, 4)` and `output` `(1, 2)`, both None when the function's answer cannot be shown.
+
+    Raises: traitlets.TraitError for a query or a temperature that cannot be; the old one stays.
     """
 
     query = traitlets.Tuple(traitlets.Float(), traitlets.Float())
     temperature = traitlets.Float(1.0)
+    attention = traitlets.Callable(scaled_dot_product_attention)
     output = traitlets.Any(None, allow_none=True)
 
     def __init__(self, *, attention: Callable = scaled_dot_product_attention):
-        self.attention = attention
         self.asking = Plane(
             {**KEYS, "query": (0.9, 1.2)},
             movable=["query"],
@@ -50,19 +52,24 @@ class LookUpExplorer(Explorer):
         )
         slider = linked_slider(self, "temperature", TEMPERATURES, description="Temperature")
         super().__init__([slider], AttentionHeatmap(None))
+        self.set_trait("attention", attention)
         planes = widgets.HBox([self.asking, self.answer])
         planes.add_class("attention-planes")
         self.children = [self.children[0], planes, self.heatmap]
         self.query = self.asking.points["query"]
         self.asking.on_move(lambda: self.set_trait("query", self.asking.points["query"]))
         self.answer.on_move(self._show)
-        self.observe(self._show, ["query", "temperature"])
+        self.observe(self._show, ["query", "temperature", "attention"])
         self._show()
 
     @traitlets.validate("temperature")
     def _check_temperature(self, proposal) -> float:
-        if not (math.isfinite(proposal.value) and proposal.value > 0):
-            raise traitlets.TraitError(f"temperature must be a number above 0, got {proposal.value}")
+        return checked_temperature(proposal.value)
+
+    @traitlets.validate("query")
+    def _check_query(self, proposal) -> tuple[float, float]:
+        if not all(abs(x) <= self.asking.reach for x in proposal.value):  # NaN is not either
+            raise traitlets.TraitError(f"query must be two numbers between −2 and 2, got {proposal.value}")
         return proposal.value
 
     def figure(self) -> Figure:
@@ -95,6 +102,7 @@ class LookUpExplorer(Explorer):
         scores = query @ key.T * math.prod(factor for _, factor in factors)
         self._put(
             weights,
+            row_remark(weights, ["query"]),
             queries=["query"],
             keys=[f"{key}: {value}" for key, value in zip(KEYS, VALUES, strict=True)],
             scores=scores,
@@ -103,4 +111,5 @@ class LookUpExplorer(Explorer):
         shares = weights[0].tolist()
         self.asking.size(dict(zip(KEYS, shares, strict=True)))
         self.answer.size(dict(zip(VALUES, shares, strict=True)))
-        self.answer.move(output=output[0].tolist())
+        if output.isfinite().all():  # else it has no place to stand at
+            self.answer.move(output=output[0].tolist())

@@ -59,7 +59,8 @@ def make_layer(num_heads: int, seed: int | None = None) -> MultiHeadAttention:
     Without a seed W_Q and W_K are made by hand so that four heads have four ROLES; with one they are
     normal numbers. W_V and W_O are normal numbers in both, biases are 0. Nothing was trained.
     """
-    layer = MultiHeadAttention(DIM, num_heads)
+    with torch.random.fork_rng(devices=[]):  # a reader's own random numbers stay what they are
+        layer = MultiHeadAttention(DIM, num_heads)
     draw = torch.Generator().manual_seed(0 if seed is None else seed)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -72,7 +73,7 @@ def make_layer(num_heads: int, seed: int | None = None) -> MultiHeadAttention:
                 projection.weight.copy_(made)
         else:
             for projection in (layer.to_query, layer.to_key):
-                projection.weight.mul_(2)  # so that the weights are far from even
+                projection.weight.mul_(3)  # so that the weights are far from even
     return layer
 
 
@@ -108,7 +109,8 @@ class MultiHeadExplorer(Explorer):
     To be read, None while nothing can be shown: `weights` `(heads, n, n)`; `output` `(n, 16)` of the
     heads that are on; `change`, the length of what that output lacks, as a share of the length of the
     output of all heads; `change_by_word` `(n,)`, the same of each word; `distances` `(heads, heads)`.
-    `layer` is the `MultiHeadAttention` whose parameters are used.
+    `layer` is the `MultiHeadAttention` whose parameters are used; another number of heads or another
+    seed makes another.
 
     Raises:
         traitlets.TraitError: for a number of heads or a head that there is not; the old value stays.
@@ -170,6 +172,7 @@ class MultiHeadExplorer(Explorer):
         for card in self._cards:
             card.on.observe(self._switch, "value")
             card.alone.observe(self._single_out, "value")
+        self._made_for = None
         self._setting = False  # of several things, of which only the last is to be shown
         self.observe(self._recut, "num_heads")
         self.observe(self._show, ["sentence", "seed", "off", "solo", "show_mean", "attention"])
@@ -194,11 +197,6 @@ class MultiHeadExplorer(Explorer):
         if self.solo is not None:
             return [self.solo]
         return [head for head in range(self.num_heads) if head not in self.off]
-
-    @property
-    def layer(self) -> MultiHeadAttention:
-        """The layer whose parameters are used, made anew."""
-        return make_layer(self.num_heads, self.seed)
 
     def figure(self) -> Figure:
         """All maps, and below them what the strip and the line about the output say."""
@@ -257,6 +255,9 @@ class MultiHeadExplorer(Explorer):
     def _show(self, _change=None) -> None:
         if self._setting:
             return
+        if self._made_for != (self.num_heads, self.seed):
+            self._made_for = self.num_heads, self.seed
+            self.layer = make_layer(*self._made_for)
         tokens = words.split(self.sentence)
         if not 1 <= len(tokens) <= MOST_WORDS:
             self._fail(
@@ -265,7 +266,8 @@ class MultiHeadExplorer(Explorer):
                 else "Type a word or two."
             )
             return
-        layer, x = self.layer, embed(tokens)  # (n, 16)
+        x = embed(tokens)  # (n, 16)
+        layer = self.layer
         with torch.no_grad():
             projections = (layer.to_query, layer.to_key, layer.to_value)
             query, key, value = (split_heads(p(x), self.num_heads) for p in projections)  # (heads, n, d_k)
@@ -282,15 +284,15 @@ class MultiHeadExplorer(Explorer):
         self.change = float(lack.norm() / complete.norm().clamp(min=1e-12))
         self.change_by_word = lack.norm(dim=-1) / complete.norm(dim=-1).clamp(min=1e-12)
         self.distances = head_distances(weights)
-        self._put(weights, _remark(weights, tokens), tokens=tokens, query=query, key=key)
+        self._draw(weights, _remark(weights, tokens), tokens, query, key)
         self._tell(tokens)
 
     def _fail(self, message: str) -> None:
         self.output = self.change = self.change_by_word = self.distances = None
-        super()._put(None, message)
+        self._put(None, message)
         self._tell([])
 
-    def _put(self, weights: Tensor, message: str, *, tokens: list[str], query: Tensor, key: Tensor) -> None:
+    def _draw(self, weights: Tensor, message: str, tokens: list[str], query: Tensor, key: Tensor) -> None:
         names = [f"head {head}{self._role(head)}" for head in range(self.num_heads)]
         names = [name if head in self.on else f"{name} (off)" for head, name in enumerate(names)]
         content = {"queries": tokens, "keys": tokens}

@@ -1,6 +1,7 @@
 """The heatmap's still twin, drawn by matplotlib: for saved notebooks, exported pages and slides."""
 
 import io
+import math
 import warnings
 
 import numpy as np
@@ -14,6 +15,7 @@ COLOURS = colormaps["viridis"]  # perceptually uniform, and readable with every 
 NOT_A_NUMBER = "#c08080"
 PIN = "#c2410c"
 QUIET = "#5b6168"
+SLANT = 40  # degrees, of the labels above the columns
 PIXELS = 1.5  # drawn larger than it is shown, for sharp text, but not so large that lessons grow heavy
 
 
@@ -60,7 +62,7 @@ def heatmap_figure(
     for head, ax in enumerate(shown):
         blocked = None if allowed is None else ~allowed[head]
         image = _draw(ax, weights[head], blocked, per_row)
-        _label(ax, queries, keys, small=n_heads > 1)
+        _label(ax, queries, keys, width, height, small=n_heads > 1)
         if width / n_k >= 0.36 and height / n_q >= 0.2:
             _write_numbers(ax, weights[head], blocked, per_row)
         if show_sums:
@@ -108,7 +110,7 @@ def svg(figure: Figure) -> bytes:
 
 
 def _draw(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool):
-    scaled = weights / np.maximum(np.nanmax(weights, axis=-1, keepdims=True), 1e-12) if per_row else weights
+    scaled = weights / _largest(weights) if per_row else weights
     if blocked is not None:
         scaled = np.ma.masked_where(blocked, scaled)
         ax.patch.set(hatch="////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
@@ -116,17 +118,20 @@ def _draw(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool):
     return ax.imshow(scaled, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
 
 
-def _label(ax, queries: list[str], keys: list[str], *, small: bool) -> None:
+def _label(ax, queries: list[str], keys: list[str], width: float, height: float, *, small: bool) -> None:
     size = 7 if small else 9
-    inches = ax.figure.get_size_inches()
-    for axis, labels, room in ((ax.yaxis, queries, inches[1]), (ax.xaxis, keys, inches[0])):
-        step = max(1, round(len(labels) * size / 72 / (room * (0.4 if small else 0.7))))
+    line = size / 72  # in inches, as the room is; slanted labels need more of it side by side
+    for axis, labels, pitch, room in (
+        (ax.yaxis, queries, 1.1 * line, height),
+        (ax.xaxis, keys, line / math.sin(math.radians(SLANT)), width),
+    ):
+        step = max(1, math.ceil(len(labels) * pitch / room))
         axis.set_ticks(range(0, len(labels), step))
         axis.set_ticklabels([_short(label) for label in labels[::step]], fontsize=size, parse_math=False)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     for label in ax.get_xticklabels():
-        label.set(rotation=40, ha="left", rotation_mode="anchor")
+        label.set(rotation=SLANT, ha="left", rotation_mode="anchor")
     ax.spines[:].set_visible(False)
 
 
@@ -139,9 +144,14 @@ def _write_numbers(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row:
     for (row, column), weight in np.ndenumerate(weights):
         if blocked is not None and blocked[row, column]:
             continue
-        level = weight / max(np.nanmax(weights[row]), 1e-12) if per_row else weight
+        level = weight / _largest(weights[row])[0] if per_row else weight
         dark = np.isnan(weight) or np.dot(COLOURS(level)[:3], (0.3, 0.6, 0.1)) > 0.5
         ax.text(column, row, number(weight), ha="center", va="center", fontsize=7, color="k" if dark else "w")
+
+
+def _largest(weights: np.ndarray) -> np.ndarray:
+    """Each row's largest number, by which it can be divided whatever the row holds."""
+    return np.maximum(np.nan_to_num(weights).max(axis=-1, keepdims=True), 1e-12)
 
 
 def number(weight: float) -> str:

@@ -78,8 +78,8 @@ class Plane(anywidget.AnyWidget):
         self._draw_hull()
 
     def size(self, shares: Mapping[str, float]) -> None:
-        """Draw these points larger the larger their share is, from 0 to 1."""
-        self._sizes = {name: float(share) for name, share in shares.items()}
+        """Draw these points larger the larger their share is, from 0 to 1; beyond these as the nearer one."""
+        self._sizes = {name: min(1.0, max(0.0, float(share))) for name, share in shares.items()}  # 0 for NaN
 
     def on_move(self, callback) -> None:
         """Call `callback()` whenever a movable point has moved."""
@@ -149,7 +149,10 @@ def _turn(a, b, c) -> float:
 
 
 def _place(name: str, at: Iterable[float]) -> list[float]:
-    place = [float(x) for x in at]
+    try:
+        place = [float(x) for x in at]
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} needs two finite numbers, x and y, got {at!r}") from None
     if len(place) != 2 or not np.isfinite(place).all():
         raise ValueError(f"{name} needs two finite numbers, x and y, got {place}")
     return place

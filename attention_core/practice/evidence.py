@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from attention_core import probes
@@ -14,9 +15,10 @@ _AVERAGE = "output = weights @ value"
 
 def about_shares(trials: list[Trial], _answer) -> Iterator[Verdict]:
     """Of a softmax: do the shares of a row sum to 1, is one below 0, are they too sharp?"""
-    got, expected = next((t.got, t.expected[0]) for t in trials if not t.right)
-    found = (_shares(got), _sharpness(got, expected))
-    yield from (verdict for verdict in found if verdict is not None)
+    pairs = [(t.got, t.expected[0]) for t in trials if not t.right]
+    found = _first(_shares(pairs[0][0]), _sharpness(*pairs[0]), _evenness(pairs))
+    if found is not None:
+        yield found
 
 
 def about_places(trials: list[Trial], _answer) -> Iterator[Verdict]:
@@ -34,28 +36,34 @@ def about_places(trials: list[Trial], _answer) -> Iterator[Verdict]:
 
 
 def about_attention(trials: list[Trial], answer) -> Iterator[Verdict]:
-    """Of an attention function: the first two probes that fail, then what the numbers say."""
+    """Of an attention function or module: the first two probes that fail, then what the numbers say."""
     asked = [probes.rows_sum_to_one, probes.permutation_equivariance, probes.convex_hull]
-    if any(len(t.case.inputs) == 4 for t in trials):
+    if any(len(t.case.inputs) in (2, 4) for t in trials):  # x, or query, key and value; then a mask
         asked += [probes.causality, probes.self_visibility, probes.fully_masked_row]
     yield from [verdict for verdict in (probe(answer) for probe in asked) if verdict.holds is False][:2]
-    yield from about_numbers(trials, answer)
+    yield from _about_numbers(trials)
 
 
-def about_numbers(trials: list[Trial], _answer) -> Iterator[Verdict]:
+def _about_numbers(trials: list[Trial]) -> Iterator[Verdict]:
     """Of output and weights: which of the two is wrong, and whether the scores are off by a factor."""
-    trial = next(t for t in trials if not t.right)
-    (output, weights), (_, right) = trial.got, trial.expected
+    wrong = [t for t in trials if not t.right]
+    (output, weights), (_, right) = wrong[0].got, wrong[0].expected
     if same(weights, right):
         yield Verdict(
             _AVERAGE, False, "the weights are right; the output does not average the values by them"
         )
         return
-    values = trial.case.inputs[2] if len(trial.case.inputs) > 2 else None  # a module makes its own
+    values = wrong[0].case.inputs[2] if len(wrong[0].case.inputs) > 2 else None  # a module makes its own
     if values is not None and same(output, weights.to(values.dtype) @ values):
         yield Verdict(_AVERAGE, True, "the output follows from the weights, so look before it")
-    if (sharper := _sharpness(weights, right)) is not None:
-        yield sharper
+    if (
+        found := _first(_sharpness(weights, right), _evenness([(t.got[1], t.expected[1]) for t in wrong]))
+    ) is not None:
+        yield found
+
+
+def _first(*verdicts: Verdict | None) -> Verdict | None:
+    return next((verdict for verdict in verdicts if verdict is not None), None)
 
 
 def _shares(weights: Tensor) -> Verdict | None:
@@ -86,7 +94,25 @@ def _sharpness(got: Tensor, expected: Tensor) -> Verdict | None:
     factor = float((x * y).sum() / (x * x).sum())
     if (y - factor * x).abs().max() > 1e-2 or abs(factor - 1) < 1e-2:
         return None
-    return Verdict("sharpness", False, f"these are the right weights for scores × {number(factor)}")
+    return Verdict("sharpness", False, f"here the weights are right for scores × {number(factor)}")
+
+
+def _evenness(pairs: list[tuple[Tensor, Tensor]]) -> Verdict | None:
+    """Whether each row has its keys in the right order, but too near to each other or too far apart."""
+    for got, expected in pairs:
+        alike = got.shape == expected.shape and (got.argsort(-1) == expected.argsort(-1)).all()
+        if not alike or got.shape[-1] < 2 or _shares(got) is not None:
+            return None
+    largest, wanted = (
+        torch.cat([x.detach().double().amax(-1).flatten() for x in of]) for of in zip(*pairs, strict=True)
+    )
+    for how, by in (("too even", wanted - largest), ("too uneven", largest - wanted)):
+        if (by > 0).all():
+            said = f"the largest weight of row 0 is {number(largest[0])}, not {number(wanted[0])}"
+            return Verdict(
+                "evenness", False, f"each row has its keys in the right order, but is {how}: {said}"
+            )
+    return None
 
 
 def _centred(x: Tensor, seen: Tensor) -> Tensor:

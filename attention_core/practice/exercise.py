@@ -20,6 +20,7 @@ from attention_core.practice.source import line_to_look_at, placeholder, untouch
 from attention_core.probes import Verdict
 
 SAME = 1e-4  # float32 sums in another order differ by less, known mistakes by far more
+_MOST_ROWS = 8  # of an example that is shown whole
 _STUB = "not started yet. Replace the ... and run this cell again."
 
 
@@ -85,8 +86,9 @@ class Exercise:
     name: shown to the learner. parts: what the answer returns, by name. reference: the right function.
     cases: a function that makes them, of what `prepare` gives. bugs: the known mistakes. passed: what was
     checked, in a sentence. prepare: turns the answer into `(function to call, arguments that cases,
-    reference and bugs get first)`; may raise Stop. explain: `(trials, answer)` to verdicts, asked when no
-    known mistake fits; the trials are those up to the first wrong stage. show: the part to show first.
+    reference and bugs get first)`; may raise Stop. explain: `(trials, function or module)` to verdicts, asked
+    when no known mistake fits; the trials are those up to the first wrong stage. show: the part to show
+    first.
     """
 
     name: str
@@ -105,8 +107,10 @@ class Exercise:
     def __call__(self, answer=...) -> Result:
         """What is right or wrong about the answer; never raises."""
         try:
-            with warnings.catch_warnings():
+            # the same dice each time, so that a result can be read twice, and torch's own are left alone
+            with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
                 warnings.simplefilter("ignore")  # what torch warns of ends in an error or a wrong number here
+                torch.manual_seed(0)
                 return Result(self.name, **self._found(answer))
         except Stop as stop:
             return Result(self.name, **stop.fields)
@@ -151,7 +155,7 @@ class Exercise:
                     "where": where,
                     **shown,
                 }
-        return {**self._unknown(compared[0], known, answer, function), **shown}
+        return {**self._unknown(compared[0], known, answer, function, first), **shown}
 
     def _tried(self, function: Callable, first: tuple, case: Case) -> Trial:
         expected = parts(self.reference(*first, *_copies(case.inputs)))
@@ -178,7 +182,7 @@ class Exercise:
             return f"it should return ({', '.join(self.parts)}); it returned {kind}"
         if len(self.parts) == 1 and isinstance(got, tuple):
             return f"it should return {self.parts[0]} alone; it returned {len(got)} things"
-        for name, part, right in zip(self.parts, parts(got), expected, strict=True):
+        for name, part, right in zip(self.parts, self._each(got), expected, strict=True):
             if not isinstance(part, Tensor):
                 return f"{name} should be a tensor; it is {'nothing' if part is None else a(part)}"
             if part.shape != right.shape:
@@ -188,6 +192,10 @@ class Exercise:
                 return f"{name} should be {kind}; it is {str(part.dtype).removeprefix('torch.')}"
         return ""
 
+    def _each(self, got) -> tuple:
+        """An answer by its parts; a list in place of a single one is that one, and a wrong one."""
+        return (got,) if len(self.parts) == 1 else parts(got)
+
     def _praise(self, trials: list[Trial]) -> dict:
         details = [self.passed]
         if any(t.changed for t in trials):
@@ -196,7 +204,7 @@ class Exercise:
             )
         return {"status": "passed", "headline": "passed", "details": tuple(details)}
 
-    def _unknown(self, trial: Trial, known: list[Trial], answer, function: Callable) -> dict:
+    def _unknown(self, trial: Trial, known: list[Trial], answer, function: Callable, first: tuple) -> dict:
         """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
         if trial.form:
             bug = "no-return" if trial.got is None else None
@@ -206,16 +214,15 @@ class Exercise:
                 "bug": bug,
                 "where": line_to_look_at(answer, r"\breturn\b"),
             }
-        dice = _repeats(function, trial)
-        verdicts = (dice,) if dice else tuple(self.explain(known, answer))
-        fails = [v for v in verdicts if not v]
+        dice = [verdict for t in known if (verdict := _repeats(function, t)) is not None]
+        comparable = [t for t in known if not t.form]
+        verdicts = tuple(dice[:1] or self.explain(comparable, first[0] if first else answer))
+        fails = sum(not verdict for verdict in verdicts)
         name, place, off = self._furthest(trial)
-        headline = (
-            f"not right yet: {fails[0].name} fails"
-            if fails
-            else f"not right yet: {name} differ" + "s" * (name[-1] != "s")
-        )
-        details = (f"{name}[{', '.join(map(str, place))}] is off by {number(off)}.",)
+        what = {0: f"{name} differ" if name.endswith("s") else f"{name} differs", 1: "a property fails"}
+        headline = f"not right yet: {what.get(fails, f'{fails} properties fail')}"
+        far = f"{name}[{', '.join(map(str, place))}] is off by {number(off)}."
+        details = () if trial.expected[0].dtype == torch.bool else (far,)
         return {"status": "wrong", "headline": headline, "details": details, "evidence": verdicts}
 
     def _furthest(self, trial: Trial) -> tuple[str, tuple[int, ...], float]:
@@ -228,19 +235,24 @@ class Exercise:
 
     def _differing(self, trial: Trial) -> tuple[str, object, Tensor]:
         """The first part that differs, with `show` before the others."""
-        every = zip(self.parts, parts(trial.got), trial.expected, strict=True)
+        every = zip(self.parts, self._each(trial.got), trial.expected, strict=True)
         ordered = sorted(every, key=lambda part: part[0] != self.show)
         return next((part for part in ordered if not same(part[1], part[2])), ordered[0])
 
     def _example(self, trial: Trial, answer, first: tuple) -> dict:
         """Expected and got, side by side; nothing when the answer does not even have the parts."""
-        if len(parts(trial.got)) != len(self.parts):
+        if len(self._each(trial.got)) != len(self.parts):
             return {}
         name, got, expected = self._differing(trial)
         again = getattr(answer, "__name__", "")
+        lead, beside = (), trial.case.beside
+        if isinstance(got, Tensor) and got.shape == expected.shape and expected[..., 0].numel() > _MOST_ROWS:
+            lead = self._furthest(trial)[1][:-2]  # of a batch the one that differs most
+            got, expected = got[lead], expected[lead]
+            beside = tuple((what, _within(x, lead)) for what, x in beside)
         return {
-            "example": f"{name}, for {trial.case.words}",
-            "beside": trial.case.beside,
+            "example": f"{name}{list(lead) if lead else ''}, for {trial.case.words}",
+            "beside": beside,
             "expected": expected,
             "got": got,
             "inputs": () if first else trial.case.inputs,
@@ -292,7 +304,9 @@ def stopped(error: Exception, *details: str) -> dict:
 def _raised(trial: Trial) -> dict:
     if isinstance(trial.error, Stop):
         return trial.error.fields
-    hint = (trial.case.hint,) if trial.case.hint else ()
+    # a misspelt name needs no hint on shapes and masks
+    about_input = isinstance(trial.error, RuntimeError | ValueError | IndexError | TypeError)
+    hint = (trial.case.hint,) if trial.case.hint and about_input else ()
     return stopped(trial.error, f"It was called with {trial.case.words}.", *hint)
 
 
@@ -311,7 +325,7 @@ def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
         made = wrong(*first, *_copies(trial.case.inputs))
     except Exception:
         return False  # a wrong version need not work for every shape
-    return same(parts(trial.got), parts(made))
+    return same(trial.got, made)
 
 
 def _repeats(function: Callable, trial: Trial) -> Verdict | None:
@@ -326,6 +340,11 @@ def _repeats(function: Callable, trial: Trial) -> Verdict | None:
     return Verdict(
         "repeatable", False, "the same inputs give another answer each time: is dropout, or another dice, on?"
     )
+
+
+def _within(x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    """The part of a thing shown beside an example that belongs to one of its leading places."""
+    return x[tuple(0 if n == 1 else i for i, n in zip(lead, x.shape, strict=False))] if x.ndim > 2 else x
 
 
 def _copies(inputs: tuple) -> tuple:

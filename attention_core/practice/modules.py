@@ -23,7 +23,7 @@ def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.
         raise Stop(
             "wrong", f"give the class, which inherits from nn.Module; this is {a(answer)}", bug="not-a-module"
         )
-    if untouched(vars(kind).get("forward")):
+    if kind.forward is nn.Module.forward or untouched(kind.forward):
         raise Stop("not started", "not started yet: forward is still to be written.")
     module = _made(answer, sizes) if isinstance(answer, type) else copy.deepcopy(answer)
     for name in names:
@@ -40,7 +40,7 @@ def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
             # torch's own start is so small that all weights are nearly alike, and mistakes with them
-            parameter.copy_(random(*parameter.shape, seed=900 + i) / math.sqrt(layers[0].in_features))
+            parameter.copy_(random(*parameter.shape, seed=900 + i) * 0.7 / math.sqrt(layers[0].in_features))
     return module.eval()
 
 
@@ -87,7 +87,7 @@ def _check_nothing_else(module: nn.Module, layers: list[nn.Linear]) -> None:
             "wrong",
             say,
             bug="wrong-parameters",
-            details=(f"{len(layers)} projections of {dim} × {dim} are all.",),
+            details=(f"Its {len(layers)} projections of {dim} × {dim} are all there is to learn.",),
         )
 
 

@@ -69,9 +69,10 @@ class Prediction(anywidget.AnyWidget):
             if self._answer is not _NOTHING:
                 self.reveal()
 
-    def reveal(self, computed=_NOTHING) -> "Outcome":
+    def reveal(self, computed=_NOTHING, *, why: str = "") -> "Outcome":
         """Compare with what the run computed: an option, or a function that returns one.
 
+        Args: why: the reason, in a sentence; given here, it does not stand above the question.
         Raises: ValueError if it is none of the options, or if it was given neither here nor to `predict`.
         """
         given = self._answer if computed is _NOTHING else computed
@@ -79,6 +80,7 @@ class Prediction(anywidget.AnyWidget):
             raise ValueError(
                 f"give reveal() what was computed: nothing to compare with for {self.question!r}"
             )
+        self.why = why or self.why
         self._outcome = self._place(given() if callable(given) else given, "what was computed is no option")
         self._paint()
         return Outcome(self)

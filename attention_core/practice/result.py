@@ -1,12 +1,13 @@
 """What a check found, shown as text and as HTML."""
 
 import html
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from attention_core._calling import a, number
+from attention_core._calling import a
 from attention_core.probes import Verdict
 
 _SIGNS = {"not started": "○", "passed": "✓", "wrong": "✗", "error": "✗"}
@@ -16,18 +17,20 @@ _COLOURS = {  # JupyterLab's own, light and dark; the fallbacks are readable on 
     "wrong": "var(--jp-warn-color1, #c2410c)",
     "error": "var(--jp-error-color1, #c62828)",
 }
-_MOST = 6  # rows and columns of an example that are shown
+_ROWS, _COLUMNS = 8, 6  # of an example, as many as are shown
+
+Cells = list[list[str]] | str  # a table of numbers as text, or words in its place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The answer of a check. It is true when the exercise is passed.
 
     status: "not started", "passed", "wrong" or "error". bug: the short name of a known mistake, or None.
-    headline: one sentence. details: more sentences. evidence: verdicts on properties, where they say
-    more. example: what the smallest example is, in words, with what it was given `beside` what was
-    `expected` and what was `got`. where: the learner's line to look at, with its number. inputs: what the
-    example was called with; again: a call that repeats it.
+    headline: one sentence. details: more of them. evidence: properties that hold or fail. example: what
+    the smallest example is, in words, with what it was given `beside` what was `expected` and what was
+    `got`. where: the learner's line to look at, with its number. inputs: what the example was called
+    with; again: a call that repeats it.
     """
 
     exercise: str
@@ -41,7 +44,7 @@ class Result:
     expected: object = None
     got: object = None
     where: tuple[int, str] | None = None
-    inputs: tuple = field(default=(), repr=False)
+    inputs: tuple = field(default=())
     again: str = ""
 
     def __bool__(self) -> bool:
@@ -49,96 +52,105 @@ class Result:
 
     def __repr__(self) -> str:
         lines = [f"{_SIGNS[self.status]} {self.exercise}: {self.headline}"]
-        lines += [f"  {line}" for detail in self.details for line in detail.split("\n")]
+        lines += [f"  {verdict!r}" for verdict in self.evidence]
+        lines += [f"  {detail}" for detail in self.details]
         if self.example:
             lines += [f"  {self.example}:", *(f"    {line}" for line in _side_by_side(self._tables()))]
-        lines += [f"  {verdict!r}" for verdict in self.evidence]
         if self.where:
             lines.append(f"  Look at line {self.where[0]}: {self.where[1]}")
         if self.again:
-            lines.append(f"  Try it again with the same numbers: {self.again}")
+            lines.append(f"  To try these numbers yourself: {self.again}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        colour = _COLOURS[self.status]
-        say = html.escape
-        parts = [
-            f'<div style="font-weight: 600">'
-            f'<span style="color: {colour}">{_SIGNS[self.status]}</span> '
-            f"{say(self.exercise)}: {say(self.headline)}</div>"
-        ]
-        parts += [f"<div>{say(detail).replace(chr(10), '<br>')}</div>" for detail in self.details]
+        say, colour = html.escape, _COLOURS[self.status]
+        sign = f'<span style="color: {colour}">{_SIGNS[self.status]}</span>'
+        parts = [_div(f"{sign} {say(self.exercise)}: {say(self.headline)}", "font-weight: 600")]
+        parts += [_div(say(repr(verdict))) for verdict in self.evidence]
+        parts += [_div(say(detail)) for detail in self.details]
         if self.example:
-            tables = "".join(
-                f'<td style="text-align: left; vertical-align: top; padding: 0 24px 0 0">'
-                f'<div style="font-weight: 600">{say(name)}</div>{_table(cells)}</td>'
-                for name, cells in self._tables()
+            tables = (
+                f"<td {_TOP}>{_div(say(name), _NAME)}{_table(cells)}</td>" for name, cells in self._tables()
             )
-            parts.append(
-                f'<div style="margin-top: 6px">{say(self.example)}:</div><table><tr>{tables}</tr></table>'
-            )
-        parts += [f"<div>{say(repr(verdict))}</div>" for verdict in self.evidence]
+            parts.append(_div(f"{say(self.example)}:", "margin-top: 6px"))
+            parts.append(f"<table {_PLAIN}><tr>{''.join(tables)}</tr></table>")
         if self.where:
-            line = f"Look at line {self.where[0]}: <code>{say(self.where[1])}</code>"
-            parts.append(f'<div style="margin-top: 6px">{line}</div>')
+            parts.append(
+                _div(f"Look at line {self.where[0]}: <code>{say(self.where[1])}</code>", "margin-top: 6px")
+            )
         if self.again:
-            parts.append(f"<div>Try it again with the same numbers: <code>{say(self.again)}</code></div>")
-        return (
-            f'<div style="border-left: 4px solid {colour}; padding: 6px 12px; margin: 4px 0; '
-            f'color: var(--jp-ui-font-color1, inherit)">{"".join(parts)}</div>'
-        )
+            parts.append(_div(f"To try these numbers yourself: <code>{say(self.again)}</code>"))
+        frame = f"border-left: 4px solid {colour}; padding: 6px 12px; margin: 4px 0"
+        return _div("".join(parts), f"{frame}; color: var(--jp-ui-font-color1, inherit)")
 
-    def _tables(self) -> list[tuple[str, "list[list[str]] | str"]]:
-        return [
-            (name, _cells(x)) for name, x in (*self.beside, ("expected", self.expected), ("got", self.got))
-        ]
-
-
-def _cells(thing) -> list[list[str]] | str:
-    """A small matrix of numbers as text, or what the thing is, in words."""
-    if not isinstance(thing, Tensor):
-        return "nothing" if thing is None else "..." if thing is ... else a(thing)
-    thing = thing.detach()
-    if thing.ndim == 0:
-        return [[_cell(thing)]]
-    rows = thing.reshape(-1, thing.shape[-1])  # leading dimensions one below the other
-    if rows.numel() == 0:
-        return f"a tensor of shape {tuple(thing.shape)}"
-    shown = [[_cell(x) for x in row[:_MOST]] + ["…"] * (len(row) > _MOST) for row in rows[:_MOST]]
-    return shown + [["…"]] * (len(rows) > _MOST)
+    def _tables(self) -> list[tuple[str, Cells]]:
+        """What was given, expected and got, with as many digits as it takes to see a difference."""
+        things = [*self.beside, ("expected", self.expected), ("got", self.got)]
+        for digits in (_digits(self.expected, self.got), 4, 6):
+            tables = [(name, _cells(thing, digits)) for name, thing in things]
+            if tables[-1][1] != tables[-2][1]:
+                break
+        return tables
 
 
-def _cell(x: Tensor) -> str:
-    if x.dtype == torch.bool:
-        return str(bool(x))
-    if x.is_complex():
-        return str(complex(x))
-    return number(x) if x.is_floating_point() else str(int(x))
+_TOP = 'style="text-align: left; vertical-align: top; padding: 0 28px 0 0"'
+_CELL = 'style="text-align: right; padding: 1px 6px; font-family: monospace"'
+_PLAIN = 'style="margin: 0; border: none"'
+_NAME = "font-weight: 600"
 
 
-def _text(cells: list[list[str]] | str) -> list[str]:
+def _div(inside: str, style: str = "") -> str:
+    return f'<div style="{style}">{inside}</div>' if style else f"<div>{inside}</div>"
+
+
+def _table(cells: Cells) -> str:
+    if isinstance(cells, str):
+        return html.escape(cells)
+    rows = ("".join(f"<td {_CELL}>{html.escape(x)}</td>" for x in row) for row in cells)
+    return f"<table {_PLAIN}>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+
+
+def _side_by_side(tables: list[tuple[str, Cells]]) -> list[str]:
+    columns = [[name, *_lines(cells)] for name, cells in tables]
+    height = max(map(len, columns))
+    padded = [column + [""] * (height - len(column)) for column in columns]
+    widths = [max(map(len, column)) for column in columns]
+    rows = zip(*padded, strict=True)
+    return ["    ".join(f"{x:{w}}" for x, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _lines(cells: Cells) -> list[str]:
     if isinstance(cells, str):
         return [cells]
     widths = [max(len(row[i]) for row in cells if i < len(row)) for i in range(max(map(len, cells)))]
     return ["  ".join(f"{x:>{w}}" for x, w in zip(row, widths, strict=False)) for row in cells]
 
 
-def _side_by_side(tables: list[tuple[str, list[list[str]] | str]]) -> list[str]:
-    columns = [[name, *_text(cells)] for name, cells in tables]
-    height = max(map(len, columns))
-    widths = [max(map(len, column)) for column in columns]
-    padded = [column + [""] * (height - len(column)) for column in columns]
-    return [
-        "    ".join(f"{x:{w}}" for x, w in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*padded, strict=True)
-    ]
+def _digits(*things) -> int:
+    """None after the point for numbered entries, else two."""
+    numbers = [x.detach().double() for x in things if isinstance(x, Tensor) and not x.is_complex()]
+    whole = all(x.isfinite().all() and (x == x.round()).all() for x in numbers)
+    return 0 if whole and any(x.numel() and x.abs().max() > 1 for x in numbers) else 2
 
 
-def _table(cells: list[list[str]] | str) -> str:
-    if isinstance(cells, str):
-        return html.escape(cells)
-    style = 'style="text-align: right; padding: 1px 6px; font-family: monospace"'
-    rows = "".join(
-        "<tr>" + "".join(f"<td {style}>{html.escape(x)}</td>" for x in row) + "</tr>" for row in cells
-    )
-    return f"<table>{rows}</table>"
+def _cells(thing, digits: int) -> Cells:
+    """A tensor as rows of text, leading dimensions one below the other; anything else in words."""
+    if not isinstance(thing, Tensor):
+        return "nothing" if thing is None else "..." if thing is ... else a(thing)
+    if thing.numel() == 0:
+        return f"a tensor of shape {tuple(thing.shape)}"
+    rows = thing.detach().reshape(-1, thing.shape[-1] if thing.ndim else 1)
+    more = ["…"] * (rows.shape[1] > _COLUMNS)
+    shown = [[_cell(x, digits) for x in row[:_COLUMNS]] + more for row in rows[:_ROWS]]
+    return shown + [["…"]] * (len(rows) > _ROWS)
+
+
+def _cell(x: Tensor, digits: int) -> str:
+    if x.dtype == torch.bool or x.is_complex():
+        return str(x.item())
+    if not x.is_floating_point():
+        return str(x.item()).replace("-", "−")
+    if math.isnan(x) or math.isinf(x):
+        return {"nan": "NaN", "inf": "∞", "-inf": "−∞"}[str(x.item())]
+    text = f"{x.item():.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")

@@ -10,7 +10,7 @@ from attention_core import causal_mask as our_causal_mask
 from attention_core import scaled_dot_product_attention
 from attention_core._calling import takes
 from attention_core.practice import recipes
-from attention_core.practice.evidence import about_attention, about_numbers, about_places, about_shares
+from attention_core.practice.evidence import about_attention, about_places, about_shares
 from attention_core.practice.exercise import Bug, Case, Exercise, Stop, by_place, random
 from attention_core.practice.modules import built
 from attention_core.practice.source import line_to_look_at
@@ -24,11 +24,12 @@ def _softmax_cases() -> list[Case]:
     hidden = random(2, 3, seed=2, decimals=1)
     hidden[0, 2] = hidden[1, 0] = -math.inf
     one, batch = random(4, seed=5), random(2, 3, 4, seed=6)
+    rows = "To divide each row by its own sum, keep the dimension that is summed: keepdim=True."
     last = "The last dimension is the one to sum over, however many there are: dim=-1."
     return [
-        Case("2 rows of 3 scores", (small,), beside=(("scores", small),)),
-        Case("4 rows of 5 scores", (random(4, 5, seed=3),)),
-        Case("5 rows of 2 scores, float64", (random(5, 2, seed=4, dtype=torch.float64),)),
+        Case("2 rows of 3 scores", (small,), 0, rows, (("scores", small),)),
+        Case("4 rows of 5 scores", (random(4, 5, seed=3),), 0, rows),
+        Case("5 rows of 2 scores, float64", (random(5, 2, seed=4, dtype=torch.float64),), 0, rows),
         Case("4 scores alone, without rows", (one,), 1, last, (("scores", one),)),
         Case("a batch of 2, each 3 rows of 4 scores", (batch,), 1, last, (("scores", batch),)),
         Case("2 rows of large scores", (large,), 2, beside=(("scores", large),)),
@@ -154,7 +155,7 @@ def _qkv(
 
 
 def _attention_cases() -> list[Case]:
-    small = _qkv(n_q=2, n_k=3, d_k=4, d_v=5, seed=1, decimals=1)
+    small = _qkv(n_q=2, n_k=3, d_k=4, d_v=5, seed=27, decimals=1)
     tall = _qkv(n_q=4, n_k=6, d_k=5, d_v=3, seed=3)
     wide = _qkv(n_q=5, n_k=2, d_k=3, d_v=6, seed=4, dtype=torch.float64)
     batch = _qkv(2, n_q=3, n_k=4, d_k=6, d_v=5, seed=5)
@@ -215,7 +216,7 @@ attention = Exercise(
     scaled_dot_product_attention,
     _attention_cases,
     recipes.bugs(recipes.SLIPS),
-    "Checked: any numbers of queries and keys, batches, float64, masks, large scores, a row that is all masked.",
+    "Checked: any number of queries and keys, batches, float64, masks, large scores, an all-masked row.",
     prepare=_with_or_without_mask,
     explain=about_attention,
     show="weights",
@@ -322,9 +323,9 @@ self_attention = Exercise(
     ("output", "weights"),
     project,
     _self_attention_cases,
-    recipes.bugs((*PROJECTION_SLIPS, *recipes.SLIPS), project),
+    recipes.bugs((*PROJECTION_SLIPS, *recipes.IN_A_MODULE), project),
     "Checked: three projections and nothing else to learn, batches, masks, a word that may look nowhere.",
     prepare=_one_head,
-    explain=about_numbers,
+    explain=about_attention,
     show="weights",
 )

@@ -1,6 +1,7 @@
 """What the learner wrote: is it still the stub, and which of its lines to look at."""
 
 import ast
+import contextlib
 import dis
 import inspect
 import io
@@ -28,29 +29,30 @@ def placeholder(answer) -> tuple[int, str] | None:
 def line_to_look_at(answer, *patterns: str) -> tuple[int, str] | None:
     """Number and text of the line that matches the first pattern that any line matches.
 
-    Lines are counted from the top of the notebook cell, or of the file. None if the source is not known.
+    Lines are counted from the top of the notebook cell, or of the file. The line of the `def` is passed
+    over unless it is asked for. None if no line matches, or the source is not known.
     """
     written = list(lines(answer))
     for pattern in patterns:
         for n, line in written:
-            if re.search(pattern, line):
+            if line.startswith("def ") == ("def" in pattern) and re.search(pattern, line):
                 return n, line
     return None
 
 
 def lines(answer) -> Iterator[tuple[int, str]]:
-    """The learner's lines of code, numbered, without comments and docstrings."""
+    """The learner's lines of code, numbered, without decorators, comments and docstrings."""
     for function in _functions(answer):
         try:
             source, first = inspect.getsourcelines(function)
         except (OSError, TypeError):
             continue  # typed at a prompt that keeps no source
-        text = "".join(source)
-        comments, said = _comments(text), _docstring(text)
-        for i, line in enumerate(source):
-            code = line[: comments.get(i + 1, len(line))].strip()
-            if code and i + 1 not in said:
-                yield first + i, code
+        text = textwrap.dedent("".join(source))
+        begins, said, comments = _layout(text)
+        for i, line in enumerate(text.splitlines(), 1):
+            code = line[: comments.get(i, len(line))].strip()
+            if code and i >= begins and i not in said:
+                yield first + i - 1, code
 
 
 def _functions(answer) -> list[Callable]:
@@ -76,27 +78,19 @@ def _returned(code) -> list:
     return [s.argval for s in steps]
 
 
-def _comments(text: str) -> dict[int, int]:
-    """Where the comment begins, by line."""
-    try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(textwrap.dedent(text)).readline))
-    except (tokenize.TokenError, SyntaxError):
-        return {}
-    indent = len(text) - len(text.lstrip()) if text[:1].isspace() else 0
-    return {t.start[0]: t.start[1] + indent for t in tokens if t.type == tokenize.COMMENT}
-
-
-def _docstring(text: str) -> set[int]:
-    """The lines of the docstring."""
-    try:
-        body = ast.parse(textwrap.dedent(text)).body[0].body
-        first = body[0]
-    except (SyntaxError, AttributeError, IndexError, TypeError):
-        return set()
-    if (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    ):
-        return set(range(first.lineno, first.end_lineno + 1))
-    return set()
+def _layout(text: str) -> tuple[int, set[int], dict[int, int]]:
+    """The line on which a function begins, the lines of its docstring, and where comments begin, by line."""
+    begins, said, comments = 1, set(), {}
+    with contextlib.suppress(SyntaxError, tokenize.TokenError):  # a lambda out of the middle of a call
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        comments = {t.start[0]: t.start[1] for t in tokens if t.type == tokenize.COMMENT}
+        (function,) = ast.parse(text).body
+        if isinstance(function, ast.FunctionDef):
+            begins, first = function.lineno, function.body[0]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and first.value.value is not ...
+            ):
+                said = set(range(first.lineno, first.end_lineno + 1))
+    return begins, said, comments

@@ -1,0 +1,514 @@
+"""Positions to slide: the sinusoids as clock hands, and every scheme on one sentence."""
+
+import html
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+import torch
+import traitlets
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from torch import Tensor
+from torch.nn import functional as F
+
+from attention_core import (
+    ALiBi,
+    LearnedEncoding,
+    PositionalEncoding,
+    RelativeEncoding,
+    RotaryEncoding,
+    SinusoidalEncoding,
+    alibi_slopes,
+    rotate_by_position,
+    scaled_dot_product_attention,
+    sinusoidal_table,
+    words,
+)
+from attention_core.live import picture
+from attention_core.live.call import Unusable, call_attention, row_remark
+from attention_core.live.explorers import MASKS, MOST_WORDS, Explorer
+from attention_core.live.heatmap import AttentionHeatmap, facts
+from attention_core.positional_encoding import frequencies
+
+_HERE = Path(__file__).parent
+COLOURS = colormaps["PRGn"]  # pale at 0, and its two ends differ with every colour blindness
+HERE, THERE = "#c2410c", "#1769c4"  # the position, and the other one that slides with it
+COMPARISONS = ("sinusoids", "sinusoids through W", "RoPE through W")
+DIM, HEADS = len(words.FEATURES), 4  # of PositionExplorer: features of a word, query and key; heads
+
+
+class SinusoidMap(anywidget.AnyWidget):
+    """A table of sinusoids as a map, a clock hand for each pair of rows, and a curve over distances.
+
+    `position`, `distance` and `pair` are what the reader slides or picks; the other position is
+    `position + distance`. `show` sets what is drawn, and `said` is what it means, in words.
+    """
+
+    _esm = _HERE / "position.js"
+    # an explorer's controls are dressed by the heatmap's stylesheet, and here may be no heatmap
+    _css = (_HERE / "heatmap.css").read_text() + (_HERE / "position.css").read_text()
+    _frame = traitlets.Dict().tag(sync=True)
+    _palette = traitlets.Bytes().tag(sync=True)
+    position = traitlets.Int(0).tag(sync=True)
+    distance = traitlets.Int(0).tag(sync=True)
+    pair = traitlets.Int(0).tag(sync=True)
+    said = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(self):
+        rgb = (COLOURS(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
+        super().__init__(_palette=rgb.tobytes())
+
+    def show(
+        self, table: Tensor, line: Tensor, low: Tensor, high: Tensor, name: str, said: list[str]
+    ) -> None:
+        """Draw a table `(n, dim)` and, for distances 1 − n … n − 1, a line and the band it lies in."""
+        self._drawn = table, line, low, high, name
+        with self.hold_sync():
+            self._frame = {
+                "shape": list(table.shape), "table": _bytes(table), "line": _bytes(line),
+                "low": _bytes(low), "high": _bytes(high), "name": name,
+            }  # fmt: skip
+            self.said = said
+
+    def figure(self) -> Figure:
+        """The map, the hands and the curve, as matplotlib draws them."""
+        table, line, low, high = (x.numpy() for x in self._drawn[:4])
+        name = self._drawn[4]
+        n, dim = table.shape
+        here, there = self.position, self.position + self.distance
+        figure = Figure(figsize=(7.4, 5.4), dpi=100 * picture.PIXELS, layout="constrained")
+        grid = figure.add_gridspec(2, 2, width_ratios=(5, 2), height_ratios=(5, 2.2))
+        ax = figure.add_subplot(grid[0, 0])
+        image = ax.imshow(
+            table.T, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", interpolation="nearest",
+            extent=(-0.5, n - 0.5, dim - 0.5, -0.5),
+        )  # fmt: skip
+        for at, colour in ((here, HERE), (there, THERE)):
+            ax.axvspan(at - 0.5, at + 0.5, fill=False, edgecolor=colour, linewidth=2)
+        ax.axhspan(2 * self.pair - 0.5, 2 * self.pair + 1.5, fill=False, edgecolor="k", linewidth=1)
+        ax.set(xlabel="position →", ylabel="← dimension")
+        figure.colorbar(image, ax=ax, location="top", shrink=0.4, aspect=30, ticks=(-1, 0, 1))
+        _draw_hands(figure.add_subplot(grid[0, 1]), table[here], table[there], self.pair)
+        ax = figure.add_subplot(grid[1, 0])
+        distances = range(1 - n, n)
+        ax.fill_between(distances, low, high, color="#8a9097", alpha=0.35, linewidth=1)
+        ax.plot(distances, line, color=HERE)
+        ax.plot([self.distance], [line[n - 1 + self.distance]], "o", color=THERE)
+        ax.set(xlim=(1 - n, n - 1), ylim=(-1.1, 1.1), xlabel="distance →", ylabel="similarity")
+        ax.set_title(name, fontsize=9, loc="left", parse_math=False)
+        ax.grid(color="#d9dce0")
+        ax = figure.add_subplot(grid[1, 1])
+        ax.axis("off")
+        ax.text(0, 1, "\n\n".join(self.said), va="top", wrap=True, fontsize=8, parse_math=False)
+        return figure
+
+
+class SinusoidExplorer(Explorer):
+    """Two positions slide over the table of sinusoids, and the hands of their clocks turn together.
+
+    Each pair of dimensions (2i, 2i + 1) is a clock: its sine and cosine are the tip of a hand, which
+    turns by one fixed angle from a position to the next. The angle between the hands of two positions
+    depends on their distance alone, and so does the similarity of two rows, until a general matrix
+    comes between them: then the curve differs from place to place, which the band around it shows.
+
+    Args: length: positions on the map, 2 to 256.
+
+    Traits, each of which can be set and observed: `position` and `distance`, whole numbers from 0, with
+    `position + distance` on the map; `dim`, even, 2 to 128; `base`, from 1 to 10⁸; `pair`, the clock that
+    is looked at; `comparison`, one of "sinusoids", "sinusoids through W" (query and key are projected
+    by two random matrices first) and "RoPE through W" (one word's query and key, by the same matrices,
+    rotated). To be read: `table` `(length, dim)`; `similarities` `(length, length)`, the cosine of the
+    query at p and the key at q; `spread`, the largest difference between pairs of equal distance.
+
+    Raises: ValueError for another length; traitlets.TraitError for what cannot be; the old one stays.
+    """
+
+    position = traitlets.Int(12)
+    distance = traitlets.Int(5)
+    pair = traitlets.Int(2)
+    dim = traitlets.Int(32)
+    base = traitlets.Float(10000.0)
+    comparison = traitlets.Enum(list(COMPARISONS), default_value=COMPARISONS[0])
+    table = traitlets.Any(None, allow_none=True)
+    similarities = traitlets.Any(None, allow_none=True)
+    spread = traitlets.Float(0.0)
+
+    def __init__(self, length: int = 64, **traits):
+        if not isinstance(length, int) or not 2 <= length <= 256:
+            raise ValueError(f"length must be a whole number from 2 to 256, got {length!r}")
+        self.length = length
+        wide = {"layout": {"width": "270px"}, "style": {"description_width": "auto"}}
+        controls = {
+            "position": widgets.IntSlider(description="Position", max=length - 1, **wide),
+            "distance": widgets.IntSlider(description="Distance", max=length - 1, **wide),
+            "dim": widgets.IntSlider(description="Dimensions", min=2, max=64, step=2, **wide),
+            "base": widgets.FloatLogSlider(
+                description="Base", min=0.5, max=6, step=0.1, readout_format=".0f", **wide
+            ),
+            "comparison": widgets.ToggleButtons(
+                options=COMPARISONS, description="Compare", style={"button_width": "auto"}
+            ),
+        }
+        super().__init__(list(controls.values()), SinusoidMap())
+        self._sliders = controls
+        for name in ("distance", "position"):  # the defaults are for a long map
+            setattr(self, name, traits.pop(name, min(getattr(self, name), (length - 1) // 2)))
+        for name, value in traits.items():
+            if name not in ("dim", "base", "pair", "comparison"):
+                raise TypeError(f"SinusoidExplorer has no argument {name}")
+            setattr(self, name, value)
+        self._make_room()
+        self.observe(self._make_room, ["distance", "dim", "base"])
+        for name, control in controls.items():
+            traitlets.link((self, name), (control, "value"))
+        for name in ("position", "distance", "pair"):
+            traitlets.link((self, name), (self.heatmap, name))
+        self.observe(self._show, ["position", "distance", "pair", "dim", "base", "comparison"])
+        self._show()
+
+    @property
+    def wavelengths(self) -> Tensor:
+        """How many positions each hand needs for one turn: `(dim / 2,)`."""
+        return 2 * math.pi / frequencies(self.dim, self.base)
+
+    @traitlets.validate("position", "distance", "pair", "dim")
+    def _check_whole(self, proposal) -> int:
+        name, value = proposal.trait.name, proposal.value
+        largest = {
+            "position": self.length - 1 - self.distance, "distance": self.length - 1,
+            "pair": self.dim // 2 - 1, "dim": 128,
+        }[name]  # fmt: skip
+        smallest = 2 if name == "dim" else 0
+        if not smallest <= value <= largest or (name == "dim" and value % 2):
+            even = "an even number" if name == "dim" else "a number"
+            raise traitlets.TraitError(f"{name} must be {even} from {smallest} to {largest}, got {value}")
+        return value
+
+    @traitlets.validate("base")
+    def _check_base(self, proposal) -> float:
+        if not 1 <= proposal.value <= 1e8:
+            raise traitlets.TraitError(f"base must be a number from 1 to 1e8, got {proposal.value}")
+        return proposal.value
+
+    def _make_room(self, _change=None) -> None:
+        """What no longer fits gives way, and no slider pulls back what was set from Python."""
+        self.position = min(self.position, self.length - 1 - self.distance)
+        self.pair = min(self.pair, self.dim // 2 - 1)
+        self._sliders["position"].max = self.length - 1 - self.distance
+        self._sliders["dim"].max = max(self._sliders["dim"].max, self.dim)
+        log, slider = math.log10(self.base), self._sliders["base"]
+        slider.min, slider.max = min(slider.min, math.floor(log)), max(slider.max, math.ceil(log))
+
+    def _show(self, _change=None) -> None:
+        n, here, there = self.length, self.position, self.position + self.distance
+        table = sinusoidal_table(n, self.dim, self.base, dtype=torch.float64)
+        query, key = self._compared(table)
+        similarities = query @ key.T  # (n, n)
+        apart = torch.arange(n) - torch.arange(n)[:, None] + n - 1  # 0 … 2n − 2 for distances 1 − n … n − 1
+        low, high = (
+            torch.empty(2 * n - 1, dtype=similarities.dtype).scatter_reduce(
+                0, apart.flatten(), similarities.flatten(), end, include_self=False
+            )
+            for end in ("amin", "amax")
+        )
+        line = torch.full((2 * n - 1,), math.nan)
+        line[n - 1 - here : 2 * n - 1 - here] = similarities[here]
+        self.table, self.similarities = table.float(), similarities.float()
+        self.spread = float((high - low).max())
+        said = [
+            self._say_hand(table[here]),
+            self._say_pair(there, low[n - 1 + self.distance], high[n - 1 + self.distance]),
+        ]
+        self.heatmap.show(table, line, low, high, self.comparison, said)
+
+    def _compared(self, table: Tensor) -> tuple[Tensor, Tensor]:
+        """A query and a key of length 1 at each position: `(n, dim)` each."""
+        seeded = torch.Generator().manual_seed(0)
+        query = key = table
+        if self.comparison != COMPARISONS[0]:
+            w_query, w_key = torch.randn(2, self.dim, self.dim, generator=seeded, dtype=torch.float64)
+            if self.comparison == COMPARISONS[2]:
+                word = torch.randn(self.dim, generator=seeded, dtype=torch.float64)
+                query = key = word.expand_as(table)  # the same word everywhere, with no position yet
+            query, key = query @ w_query, key @ w_key
+        if self.comparison == COMPARISONS[2]:
+            query, key = (rotate_by_position(x, torch.arange(len(x)), self.base) for x in (query, key))
+        return tuple(x / x.norm(dim=-1, keepdim=True) for x in (query, key))
+
+    def _say_hand(self, row: Tensor) -> str:
+        sin, cos = row[2 * self.pair : 2 * self.pair + 2].tolist()
+        growth = f", the next in {self.base ** (2 / self.dim):.3f} times as many" if self.dim > 2 else ""
+        return (
+            f"Position {self.position}, dimensions {2 * self.pair} and {2 * self.pair + 1}: "
+            f"sin {_two(sin)}, cos {_two(cos)}. This hand turns once in "
+            f"{_long(float(self.wavelengths[self.pair]))} positions{growth}."
+        )
+
+    def _say_pair(self, there: int, low: Tensor, high: Tensor) -> str:
+        now = f"Positions {self.position} and {there}, {self.distance} apart: similarity {_two(self._now())}"
+        if high - low < 5e-3:
+            return f"{now}, and the same for all that are as far apart."
+        return f"{now}; as far apart elsewhere: {_two(float(low))} to {_two(float(high))}."
+
+    def _now(self) -> float:
+        return float(self.similarities[self.position, self.position + self.distance])
+
+    def __repr__(self) -> str:
+        longest, there = _long(float(self.wavelengths[-1])), self.position + self.distance
+        return (
+            f"SinusoidExplorer({self.length} positions × {self.dim} dimensions, base {self.base:g}: "
+            f"wavelengths 6.3 to {longest}, growing by {self.base ** (2 / self.dim):.3f}; {self.comparison}: "
+            f"similarity of {self.position} and {there} {_two(self._now())}, spread {_two(self.spread)})"
+        )
+
+
+class PositionExplorer(Explorer):
+    """One sentence and one layer of attention, with a switch for where positions are put in.
+
+    The layer is that of lesson 1, made by hand: a word of 8 features asks for and offers 5 wishes (filled
+    up with zeros to 8, as rotary needs pairs), in 4 heads that are alike. Words are multiplied by √8 before
+    positions are added to them and divided by it after, as in Vaswani et al. 2017, section 3.4. One map
+    is shown where the heads agree, and four where they do not. What is learned is not trained here:
+    the tables of "learned" and "relative" are random numbers, the same ones each time.
+
+    Args:
+        sentence: the words, with white space between them.
+        attention: the function that is called for each head, `(query, key, value[, allowed]) -> (output,
+            weights)`, and with `bias=` where the scheme has one.
+        schemes: more choices for the switch, by name: objects with the hooks of `PositionalEncoding`, for
+            dim 8, head_dim 8 and 4 heads; the learner's own after the exercise.
+
+    Traits, each of which can be set and observed: `sentence`; `scheme`, one of `.schemes`; `mask`, "none"
+    or "causal"; `shuffle`, 0 for the words as typed, and each other whole number for another order of
+    them; `attention`; and, to be read, `weights` `(n, n)` or `(4, n, n)`, `output` `(4, n, 8)`, both None
+    when nothing can be shown, and `difference`, the largest change of any word's output by the shuffle.
+
+    Raises: ValueError for a scheme without the hooks; traitlets.TraitError for what cannot be.
+    """
+
+    sentence = traitlets.Unicode()
+    scheme = traitlets.Unicode("none")
+    mask = traitlets.Enum(["none", "causal"], default_value="none")
+    shuffle = traitlets.Int(0, min=0, max=2**31 - 1)
+    attention = traitlets.Callable(scaled_dot_product_attention)
+    output = traitlets.Any(None, allow_none=True)
+    difference = traitlets.Float(0.0)
+
+    def __init__(
+        self,
+        sentence: str = "the cat sat on the mat because it was tired",
+        *,
+        attention: Callable = scaled_dot_product_attention,
+        schemes: Mapping[str, PositionalEncoding] | None = None,
+        **traits,
+    ):
+        self.schemes = {**_schemes(), **(schemes or {})}
+        for name, scheme in self.schemes.items():
+            if not all(callable(getattr(scheme, hook, None)) for hook in ("embed", "rotate", "bias")):
+                raise ValueError(f"scheme {name!r} needs the hooks embed, rotate and bias, got {scheme!r}")
+        text = widgets.Text(description="Sentence", layout={"width": "32em"}, continuous_update=True)
+        switch, mask = (
+            widgets.ToggleButtons(options=options, description=label, style={"button_width": "auto"})
+            for options, label in ((list(self.schemes), "Positions"), (["none", "causal"], "Mask"))
+        )
+        again = widgets.Button(description="Shuffle the words")
+        back = widgets.Button(description="As typed")
+        super().__init__([text, switch, mask, again, back], AttentionHeatmap(None))
+        self._below = widgets.HTML()
+        self.children = [*self.children, self._below]
+        self.set_trait("attention", attention)
+        self.sentence = sentence
+        for name, value in traits.items():
+            if name not in ("scheme", "mask", "shuffle"):
+                raise TypeError(f"PositionExplorer has no argument {name}")
+            setattr(self, name, value)
+        again.on_click(lambda _: self.set_trait("shuffle", self.shuffle + 1))
+        back.on_click(lambda _: self.set_trait("shuffle", 0))
+        for name, control in (("sentence", text), ("scheme", switch), ("mask", mask)):
+            traitlets.link((self, name), (control, "value"))
+        self.observe(self._show, ["sentence", "scheme", "mask", "shuffle", "attention"])
+        self._show()
+
+    @traitlets.validate("scheme")
+    def _check_scheme(self, proposal) -> str:
+        if proposal.value not in self.schemes:
+            choices = ", ".join(self.schemes)
+            raise traitlets.TraitError(f"scheme must be one of {choices}, got {proposal.value!r}")
+        return proposal.value
+
+    def _show(self, _change=None) -> None:
+        typed = words.split(self.sentence)
+        n = len(typed)
+        if not 1 <= n <= MOST_WORDS:
+            too_many = f"{n} words are too many: the most is {MOST_WORDS}."
+            self._nothing(too_many if n else "Type a word or two.")
+            return
+        order = _order(n, self.shuffle)
+        tokens = [typed[i] for i in order]
+        allowed = MASKS[self.mask](n) if MASKS[self.mask] else None
+        try:
+            output, weights, scores = self._attend(tokens, allowed)
+            before = self._attend(typed, allowed)[0][:, order] if self.shuffle else output
+        except Unusable as problem:
+            self._nothing(str(problem))
+            return
+        change = (output - before).abs().amax(dim=(0, 2))  # (n,), a word's largest over heads and features
+        self.output, self.difference = output, float(change.max())
+        self._below.value = self._say(tokens, change, weights)
+        alike = torch.allclose(weights, weights[:1].expand_as(weights), atol=1e-6, equal_nan=True)
+        self._put(
+            weights[0] if alike else weights,
+            next(filter(None, (row_remark(head, tokens) for head in weights)), ""),
+            queries=tokens,
+            keys=tokens,
+            heads=None if alike else self._head_names(),
+            allowed=allowed,
+            scores=scores[0] if alike else scores,
+        )
+
+    def _nothing(self, message: str) -> None:
+        self.output, self.difference, self._below.value = None, 0.0, ""
+        self._put(None, message)
+
+    def _attend(self, tokens: list[str], allowed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Output `(4, n, 8)`, weights and scores `(4, n, n)`; raises Unusable, in words."""
+        with torch.no_grad():
+            try:
+                query, key, value, bias = self._placed(tokens)
+                scores = query @ key.transpose(-2, -1) / math.sqrt(DIM) + (0 if bias is None else bias)
+            except Unusable:
+                raise
+            except Exception as error:
+                raise Unusable(f"“{self.scheme}” stopped with {type(error).__name__}: {error}") from error
+            heads = []
+            for head in range(HEADS):
+                attend = self.attention if bias is None else partial(self.attention, bias=bias[head])
+                heads.append(call_attention(attend, query[head], key[head], value, allowed))
+        output, weights = (torch.stack(parts) for parts in zip(*heads, strict=True))
+        return output, weights, scores
+
+    def _placed(self, tokens: list[str]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Query and key `(4, n, 8)`, value `(n, 8)` and bias `(4, n, n)`, by the scheme's three hooks."""
+        n, root, scheme = len(tokens), math.sqrt(DIM), self.schemes[self.scheme]
+        x = words.embed(tokens)  # (n, 8)
+        x = _kept("embed", scheme.embed(x * root), x) / root
+        wishes = torch.stack((x @ words.W_QUERY, x @ words.W_KEY))  # (2, n, 5)
+        wishes = F.pad(wishes, (0, DIM - wishes.shape[-1]))  # (2, n, 8)
+        query, key = wishes[:, None].repeat(1, HEADS, 1, 1)  # (4, n, 8) each, which a hook may write into
+        turned = scheme.rotate(query, key)
+        if not isinstance(turned, tuple | list) or len(turned) != 2:
+            raise Unusable("Not finished yet: rotate should return a pair, (query, key).")
+        query, key = (_kept("rotate", after, query) for after in turned)
+        bias = scheme.bias(n, n, query=query)
+        if bias is not None:
+            bias = bias.float().expand(HEADS, n, n)
+        return query, key, x @ words.W_VALUE, bias
+
+    def _head_names(self) -> list[str] | None:
+        if not isinstance(self.schemes[self.scheme], ALiBi):
+            return None
+        return [f"slope 1/{1 / slope:g}" for slope in alibi_slopes(HEADS).tolist()]
+
+    def _say(self, tokens: list[str], change: Tensor, weights: Tensor) -> str:
+        """Below the map: what the shuffle did to each word's output."""
+        chips = "".join(map(_chip, tokens, change.tolist())) if self.shuffle else ""
+        if self.shuffle == 0:
+            said = "Shuffle the words: does each keep its output?"
+        elif change.isnan().any():
+            said = "The outputs hold NaN, which nothing can be compared with."
+        elif self.difference < 1e-5:
+            said = "<b>The outputs shuffled with the words</b>: each word has its output as before."
+        else:
+            most = html.escape(tokens[int(change.argmax())])
+            said = (
+                "<b>Order counts</b>: the same words have other outputs, changed by up to "
+                f"{self.difference:.2f}, of “{most}”."
+            )
+        return f"<div role='status' style='line-height:1.5'>{said} {_twins(tokens, weights)}</div>{chips}"
+
+    def __repr__(self) -> str:
+        order = f"; shuffled, outputs change by up to {self.difference:.2f}" if self.shuffle else ""
+        return f"PositionExplorer({self.scheme}: {facts(self.heatmap)}{order})"
+
+
+def _schemes() -> dict[str, PositionalEncoding]:
+    with torch.random.fork_rng(devices=[]):  # a lesson's own random numbers stay what they were
+        torch.manual_seed(0)
+        schemes = {
+            "none": PositionalEncoding(),
+            "sinusoidal": SinusoidalEncoding(DIM),
+            "learned": LearnedEncoding(MOST_WORDS, DIM),
+            "rotary": RotaryEncoding(DIM),
+            "ALiBi": ALiBi(HEADS),
+            "relative": RelativeEncoding(DIM, 4),
+        }
+    return schemes
+
+
+def _order(n: int, shuffle: int) -> list[int]:
+    """The words as typed for 0, and for each other number a random order that is not that one."""
+    if shuffle == 0:
+        return list(range(n))
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(shuffle))
+    return (order.roll(1) if order.equal(torch.arange(n)) else order).tolist()
+
+
+def _twins(tokens: list[str], weights: Tensor) -> str:
+    """Whether a word that occurs twice has the same row of weights both times."""
+    for word in dict.fromkeys(tokens):
+        rows = weights[:, [i for i, token in enumerate(tokens) if token == word]]  # (4, times, n)
+        if rows.shape[1] > 1:
+            same = torch.allclose(rows, rows[:, :1].expand_as(rows), atol=1e-6, equal_nan=True)
+            return f"The rows of each “{html.escape(word)}” are " + (
+                "the same: nothing tells them apart." if same else "not the same."
+            )
+    return ""
+
+
+def _chip(word: str, change: float) -> str:
+    share = round(60 * min(1.0, change)) if change == change else 60  # percent; NaN is not equal to itself
+    tint = f"color-mix(in srgb, var(--attention-accent, #1769c4) {share}%, transparent)"
+    style = f"display:inline-block;margin:2px 5px 2px 0;padding:1px 8px;border-radius:5px;background:{tint}"
+    return f"<span style='{style}'>{html.escape(word)} <small>{change:.2f}</small></span>"
+
+
+def _kept(hook: str, x: Tensor, like: Tensor) -> Tensor:
+    """What a hook returned, float32; raises Unusable, in words, unless it has kept the shape."""
+    if x is None or x is ...:
+        raise Unusable(f"Not finished yet: {hook} returns nothing.")
+    if not isinstance(x, Tensor) or x.shape != like.shape:
+        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+        raise Unusable(f"{hook} should keep the shape {tuple(like.shape)}; it returned {got}.")
+    return x.float()
+
+
+def _draw_hands(ax, here: Tensor, there: Tensor, pair: int) -> None:
+    """The clocks of one row of the table and of another, read down and then across."""
+    pairs = len(here) // 2
+    down = min(pairs, 8)
+    for i in range(pairs):
+        x, y = i // down, -(i % down)
+        ax.add_patch(Circle((x, y), 0.44, fill=False, edgecolor="k" if i == pair else "#b8bdc3"))
+        for row, colour in ((there, THERE), (here, HERE)):
+            sin, cos = row[2 * i : 2 * i + 2].tolist()
+            ax.plot([x, x + 0.4 * sin], [y, y + 0.4 * cos], color=colour, linewidth=1.6)
+    ax.set(xlim=(-0.5, (pairs - 1) // down + 0.5), ylim=(-down + 0.5, 0.5), aspect="equal")
+    ax.axis("off")
+
+
+def _bytes(x: Tensor) -> bytes:
+    return x.float().contiguous().numpy().tobytes()
+
+
+def _two(x: float) -> str:
+    return f"{round(x, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0: no minus before a zero
+
+
+def _long(wavelength: float) -> str:
+    return f"{wavelength:.1f}" if wavelength < 100 else f"{wavelength:.0f}"
