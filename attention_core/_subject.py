@@ -1,5 +1,7 @@
 """The function that a probe asks about: called with copies, its answer checked, its failures in words."""
 
+import contextlib
+import io
 import math
 from collections.abc import Callable
 
@@ -70,7 +72,8 @@ class Subject:
         elif allowed is not None:
             copies.append(allowed.clone())
         try:
-            with torch.set_grad_enabled(graph):
+            # what the function prints, it would print for every call of every probe
+            with torch.set_grad_enabled(graph), contextlib.redirect_stdout(io.StringIO()):
                 answer = self.attention(*copies, **named)
         except Exception as error:
             said = what_happened(error).replace("\n", ", ")

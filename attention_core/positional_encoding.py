@@ -249,8 +249,8 @@ def rotary_table(
     not above 0, or another pairing.
     """
     _check_pairing(pairing)
-    # in float64: at position 100 000 float32 would be off by a hundredth of a turn
-    angles = positions.double().cpu()[..., None] * frequencies(dim, base)  # (n, dim / 2)
+    # frequencies are float64: in float32 an angle at position 100 000 would be off by 0.01 radians
+    angles = positions.cpu()[..., None] * frequencies(dim, base)  # (n, dim / 2)
     angles = angles.repeat_interleave(2, -1) if pairing == "interleaved" else torch.cat((angles, angles), -1)
     return angles.cos(), angles.sin()
 

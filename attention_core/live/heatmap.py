@@ -152,7 +152,7 @@ def facts(heatmap: AttentionHeatmap) -> str:
     """What a heatmap shows, in one line that is the same on every machine."""
     weights = heatmap.weights
     if weights is None or weights.numel() == 0:
-        return f"nothing to show: {heatmap.message}" if heatmap.message else "nothing to show"
+        return ": ".join(filter(None, ("nothing to show", " ".join(heatmap.message.split()))))
     by_head = _by_head(weights)
     n_heads, n_q, n_k = by_head.shape
     sums = by_head.sum(-1)

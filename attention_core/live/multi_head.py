@@ -20,6 +20,7 @@ from attention_core.live.heatmap import AttentionHeatmap, facts
 DIM = 16  # features of a word here: the 8 of `words.FEATURES`, and 8 that tell its position
 COUNTS = (1, 2, 4, 8)
 MOST_WORDS = 40
+_TEXT = '<div style="line-height: 1.35; padding: 4px 0">'  # as in the map's own text; the page closes it
 RATES = (0.9, 0.5, 0.3, 0.15)  # radians a word: two features each, a cosine and a sine
 
 ROLES = ("who is meant", "what about it", "the word before", "words of its kind")
@@ -148,7 +149,7 @@ class MultiHeadExplorer(Explorer):
         self._cards = [_Card(head) for head in range(max(COUNTS))]
         self._cut, self._lack = widgets.HTML(), widgets.HTML()
         self._legend = widgets.HTML(
-            "Bars: the mean distance of a head’s map from the others’ (Jensen–Shannon), "
+            f"{_TEXT}Bars: the mean distance of a head’s map from the others’ (Jensen–Shannon), "
             "0 the same, 1 nothing in common."
         )
         super().__init__([text, count, made, reseed, mean], AttentionHeatmap(None))
@@ -324,7 +325,7 @@ class MultiHeadExplorer(Explorer):
         size = sum(parameter.numel() for parameter in self.layer.parameters())
         made = "made by hand" if self.seed is None else f"random, seed {self.seed}"
         self._cut.value = (
-            f"<b>{self.num_heads} head{'s' * (self.num_heads > 1)}</b> of d_k = {DIM} ÷ {self.num_heads} = "
+            f"{_TEXT}<b>{self.num_heads} head{'s' * (self.num_heads > 1)}</b> of d_k = {DIM} ÷ {self.num_heads} = "
             f"<b>{DIM // self.num_heads}</b> features · <b>{size} parameters</b> = 4·{DIM}² + 4·{DIM}, "
             f"however they are cut · {made}"
         )

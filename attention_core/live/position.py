@@ -129,8 +129,8 @@ class SinusoidExplorer(Explorer):
     Raises: ValueError for another length; traitlets.TraitError for what cannot be; the old one stays.
     """
 
-    position = traitlets.Int(12)
-    distance = traitlets.Int(5)
+    position = traitlets.Int(0)
+    distance = traitlets.Int(0)
     pair = traitlets.Int(2)
     dim = traitlets.Int(32)
     base = traitlets.Float(10000.0)
@@ -157,8 +157,8 @@ class SinusoidExplorer(Explorer):
         }
         super().__init__(list(controls.values()), SinusoidMap())
         self._sliders = controls
-        for name in ("distance", "position"):  # the defaults are for a long map
-            setattr(self, name, traits.pop(name, min(getattr(self, name), (length - 1) // 2)))
+        self.distance = traits.pop("distance", min(5, length - 1))
+        self.position = traits.pop("position", min(12, length - 1 - self.distance))
         for name, value in traits.items():
             if name not in ("dim", "base", "pair", "comparison"):
                 raise TypeError(f"SinusoidExplorer has no argument {name}")
@@ -472,7 +472,7 @@ def _twins(tokens: list[str], weights: Tensor) -> str:
 
 
 def _chip(word: str, change: float) -> str:
-    share = round(60 * min(1.0, change)) if change == change else 60  # percent; NaN is not equal to itself
+    share = round(60 * min(1.0, change))  # percent; the full 60 for NaN, which is not below 1
     tint = f"color-mix(in srgb, var(--attention-accent, #1769c4) {share}%, transparent)"
     style = f"display:inline-block;margin:2px 5px 2px 0;padding:1px 8px;border-radius:5px;background:{tint}"
     return f"<span style='{style}'>{html.escape(word)} <small>{change:.2f}</small></span>"

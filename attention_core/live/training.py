@@ -27,10 +27,11 @@ from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.tasks import IGNORE
 
 _HERE = Path(__file__).parent
-EVERY = 10  # steps from one kept map to the next: one input in ten steps, forward only, is a percent or two
+EVERY = 10  # steps from one kept map to the next: a look at one input in ten steps is a percent or two
 MOST_FRAMES = 60  # maps kept for the replay; at the next one every second goes, and EVERY doubles
-BUDGET = 0.025  # of the time since the loop began, at most, goes into showing
-PAUSE = 0.05  # seconds between two pictures: more often, nobody sees it
+BUDGET = 0.035  # of the time since the loop began goes into keeping and showing, and not more
+PAUSE = 0.05  # seconds between two pictures, at least: more often, nobody sees it
+LIFE = 1.0  # seconds after which there is a picture all the same, if it costs no more than a hundredth
 MOST_POINTS = 300  # of a curve on the page
 THRESHOLDS = (0.99, 0.95, *(tenth / 10 for tenth in range(9, 0, -1)), 0)  # of the accuracy, in words
 LINE = "attention_core.training"  # the name under which the page calls while a loop is running
@@ -179,21 +180,25 @@ class TrainingView(Explorer):
 
     def _after_step(self) -> None:
         """Keep a map at fixed steps, so that a record is repeatable; show one when there is time for it."""
+        started = time.perf_counter()
         keep = self.step % self._every == 0
         if keep:
             self._keep()
         wished = bool(self._wishes)
         while self._wishes:
             self._choose(*self._wishes.popleft())
-        started = time.perf_counter()
-        affordable = self._spent + self._cost <= BUDGET * (started - self._began)
-        if wished or (affordable and started - self._shown_at >= PAUSE):
+        now = time.perf_counter()
+        since = now - self._shown_at
+        affordable = self._spent + (now - started) + self._cost <= BUDGET * (now - self._began)
+        due = affordable and since >= (PAUSE if keep else 4 * PAUSE)  # rather when there is a new map anyway
+        overdue = since >= max(LIFE, 100 * self._cost)
+        if due or overdue or wished:
             if not keep:
                 self._latest = self._look()
             self._show()
             self._shown_at = time.perf_counter()
-            self._cost = self._shown_at - started
-            self._spent += self._cost
+            self._cost = self._shown_at - now
+        self._spent += time.perf_counter() - started
 
     @contextmanager
     def _interrupt_ends_the_loop(self):
@@ -216,14 +221,15 @@ class TrainingView(Explorer):
 
     def _look(self) -> Frame:
         """The model on the probe, left as it was: no gradient, no dropout, no random number drawn."""
-        modes = [(module, module.training) for module in self.model.modules()]
-        self.model.eval()
+        learning = [module for module in self.model.modules() if module.training]
         try:
+            for module in learning:
+                module.training = False
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 answer = self.model(self._probe)
         finally:
-            for module, training in modes:
-                module.training = training
+            for module in learning:
+                module.training = True
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             raise ValueError(f"the model must return (logits, weights), but it returned {a(answer)}")
         logits, weights = answer
@@ -370,9 +376,7 @@ class TrainingView(Explorer):
             for ax in row[len(moments) :]:
                 ax.remove()
             for ax, frame in zip(row, moments, strict=False):
-                weights = frame.weights[self.layer][head].float().numpy()
-                image = ax.imshow(weights, cmap=picture.COLOURS, vmin=0, vmax=1)
-                ax.set(xticks=(), yticks=())
+                image = _draw_map(ax, frame.weights[self.layer][head], self._allowed)
                 if head == heads[0]:
                     ax.set_title(f"after {_steps(frame.step)}", fontsize=9)
             row[0].set_ylabel(f"head {head}", fontsize=9)
@@ -425,6 +429,15 @@ def _moments(frames: list[Frame], layer: int, n: int) -> list[Frame]:
     path = np.cumsum(moved)
     between = {int(np.abs(path - share * path[-1]).argmin()) for share in np.linspace(0, 1, n)[1:-1]}
     return [frames[i] for i in sorted({0, *between, len(frames) - 1})]
+
+
+def _draw_map(ax, weights: Tensor, allowed: Tensor | None):
+    shown = weights.float().numpy()  # (n_q, n_k)
+    if allowed is not None:
+        shown = np.ma.masked_where(~allowed.expand(weights.shape).numpy(), shown)
+        ax.patch.set(hatch="//////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
+    ax.set(xticks=(), yticks=())
+    return ax.imshow(shown, cmap=picture.COLOURS, vmin=0, vmax=1)
 
 
 def _draw_curve(ax, name: str, steps: list[int], values: list[float], moments: list[int]) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -107,29 +107,20 @@ class Exercise:
     def __call__(self, answer=...) -> Result:
         """What is right or wrong about the answer; never raises."""
         try:
-            # the same dice each time, so that a result can be read twice, and torch's own are left alone
-            with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-                warnings.simplefilter("ignore")  # what torch warns of ends in an error or a wrong number here
-                torch.manual_seed(0)
+            with _quiet():
                 return Result(self.name, **self._found(answer))
         except Stop as stop:
             return Result(self.name, **stop.fields)
         except Exception as error:  # a mistake of ours must not look like one of the learner's
-            return Result(
-                self.name,
-                "error",
-                f"the check itself failed: {type(error).__name__}: {error}. Please report it.",
-            )
+            said = f"the check itself failed: {type(error).__name__}: {error}. Please report it."
+            return Result(self.name, "error", said)
 
     def _found(self, answer) -> dict:
         if untouched(answer):
             raise Stop("not started", _STUB)
         if not callable(answer):
-            raise Stop(
-                "wrong",
-                f"give the function itself, without brackets; this is {a(answer)}",
-                bug="not-a-function",
-            )
+            said = f"give the function itself, without brackets; this is {a(answer)}"
+            raise Stop("wrong", said, bug="not-a-function")
         function, first = self.prepare(answer)
         trials = [self._tried(function, first, case) for case in self.cases(*first)]
         failing = [t for t in trials if not t.right]
@@ -145,16 +136,9 @@ class Exercise:
         shown = self._example(compared[0], answer, first)
         for bug in self.bugs:
             if any(all(_is(wrong, first, t) for t in known) for wrong in bug.functions):
-                why = (bug.why,) if bug.why else ()
-                where = line_to_look_at(answer, *bug.look_at)
-                return {
-                    "status": "wrong",
-                    "bug": bug.name,
-                    "headline": bug.words,
-                    "details": why,
-                    "where": where,
-                    **shown,
-                }
+                found = {"status": "wrong", "bug": bug.name, "headline": bug.words, **shown}
+                found["details"] = (bug.why,) if bug.why else ()
+                return {**found, "where": line_to_look_at(answer, *bug.look_at)}
         return {**self._unknown(compared[0], known, answer, function, first), **shown}
 
     def _tried(self, function: Callable, first: tuple, case: Case) -> Trial:
@@ -162,15 +146,11 @@ class Exercise:
         expected = tuple(x.detach() for x in expected)
         given = _copies(case.inputs)
         try:
-            with contextlib.redirect_stdout(
-                io.StringIO()
-            ):  # printed for every case, it would bury the result
-                got = function(*given)
+            got = function(*given)
         except Exception as error:
             return Trial(case, expected, None, error)
-        changed = not all(
-            same(x, y) for x, y in zip(given, case.inputs, strict=True) if isinstance(x, Tensor)
-        )
+        pairs = [(x, y) for x, y in zip(given, case.inputs, strict=True) if isinstance(x, Tensor)]
+        changed = not all(same(x, y) for x, y in pairs)
         return Trial(case, expected, got, form=self._form(got, expected), changed=changed)
 
     def _form(self, got, expected: tuple) -> str:
@@ -185,6 +165,8 @@ class Exercise:
         for name, part, right in zip(self.parts, self._each(got), expected, strict=True):
             if not isinstance(part, Tensor):
                 return f"{name} should be a tensor; it is {'nothing' if part is None else a(part)}"
+            if part.layout != torch.strided:
+                return f"{name} should be a plain tensor; it is a sparse one"
             if part.shape != right.shape:
                 return f"{name} should have shape {tuple(right.shape)}; it has {tuple(part.shape)}"
             if (part.dtype == torch.bool) != (right.dtype == torch.bool) or part.is_complex():
@@ -208,12 +190,8 @@ class Exercise:
         """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
         if trial.form:
             bug = "no-return" if trial.got is None else None
-            return {
-                "status": "wrong",
-                "headline": trial.form,
-                "bug": bug,
-                "where": line_to_look_at(answer, r"\breturn\b"),
-            }
+            where = line_to_look_at(answer, r"\breturn\b")
+            return {"status": "wrong", "bug": bug, "headline": trial.form, "where": where}
         dice = [verdict for t in known if (verdict := _repeats(function, t)) is not None]
         comparable = [t for t in known if not t.form]
         verdicts = tuple(dice[:1] or self.explain(comparable, first[0] if first else answer))
@@ -289,7 +267,7 @@ def same(got, made) -> bool:
         return isinstance(got, tuple | list) and len(got) == len(made) and all(map(same, got, made))
     if not isinstance(got, Tensor) or not isinstance(made, Tensor) or got.shape != made.shape:
         return False
-    if (got.dtype == torch.bool) != (made.dtype == torch.bool) or got.is_complex():
+    if (got.dtype == torch.bool) != (made.dtype == torch.bool) or got.is_complex() or got.is_sparse:
         return False
     return torch.allclose(got.detach().double(), made.detach().double(), atol=SAME, rtol=SAME, equal_nan=True)
 
@@ -299,6 +277,19 @@ def stopped(error: Exception, *details: str) -> dict:
     message = (str(error).strip() or "no message").split("\n")[0]
     headline = f"it stopped with {type(error).__name__}: {message}"
     return {"status": "error", "headline": headline, "details": details, "where": learners_line(error)}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No prints, which twenty calls would repeat; no warnings, which end in an error or a wrong number.
+
+    The dice fall the same way each time, so that a result can be read twice, and torch's own are left alone.
+    """
+    silence = contextlib.redirect_stdout(io.StringIO())
+    with silence, warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        yield
 
 
 def _raised(trial: Trial) -> dict:
@@ -331,8 +322,7 @@ def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
 def _repeats(function: Callable, trial: Trial) -> Verdict | None:
     """A verdict if the function gives another answer each time, which no other evidence could explain."""
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            again = function(*_copies(trial.case.inputs))
+        again = function(*_copies(trial.case.inputs))
     except Exception:
         return None
     if same(parts(trial.got), parts(again)):

@@ -82,7 +82,7 @@ sinusoidal_table = Exercise(
         Bug(
             "concatenated",
             "all sines come first, then all cosines; they should take turns",
-            "The same numbers in another order: weights that were made for one order read noise in the other.",
+            "The same numbers in another order; weights made for one order read noise in the other.",
             _LAYOUT,
             (_changed(_table, layout=_halves),),
         ),
@@ -196,7 +196,7 @@ rotate = Exercise(
         ),
         Bug(
             "not-taking-turns",
-            "the numbers are right, but first halves stand before second halves; pairs should stay neighbours",
+            "the numbers are right, but first halves stand before second ones; pairs should stay neighbours",
             "",
             _LAYOUT,
             (
@@ -302,7 +302,7 @@ def _steep(num_heads: int) -> Tensor:
 
 alibi_bias = Exercise(
     "ALiBi's bias",
-    ("bias",),
+    ("bias table",),
     _bias,
     _bias_cases,
     (

@@ -146,13 +146,13 @@ class Prediction(anywidget.AnyWidget):
             self._paint(f"The answer could not be computed: {type(error).__name__}: {error}")
 
     def _paint(self, message: str = "") -> None:
-        """Tell the page; it gets a message, or the outcome once there is one."""
+        """Tell the page, with a message, and with the outcome once there is one."""
         self._frame = {
             "question": self.question,
             "options": [str(option) for option in self.options],
             "chosen": self._choice,
             "answer": self._outcome,
-            "said": message or (Outcome(self).text if self.revealed else ""),
+            "said": f"{message} {Outcome(self).text if self.revealed else ''}".strip(),
         }
 
 

@@ -128,7 +128,8 @@ def _lines(cells: Cells) -> list[str]:
 
 def _digits(*things) -> int:
     """None after the point for numbered entries, else two."""
-    numbers = [x.detach().double() for x in things if isinstance(x, Tensor) and not x.is_complex()]
+    plain = [x for x in things if isinstance(x, Tensor) and not x.is_complex() and x.layout == torch.strided]
+    numbers = [x.detach().double() for x in plain]
     whole = all(x.isfinite().all() and (x == x.round()).all() for x in numbers)
     return 0 if whole and any(x.numel() and x.abs().max() > 1 for x in numbers) else 2
 
@@ -137,8 +138,9 @@ def _cells(thing, digits: int) -> Cells:
     """A tensor as rows of text, leading dimensions one below the other; anything else in words."""
     if not isinstance(thing, Tensor):
         return "nothing" if thing is None else "..." if thing is ... else a(thing)
-    if thing.numel() == 0:
-        return f"a tensor of shape {tuple(thing.shape)}"
+    if thing.numel() == 0 or thing.layout != torch.strided:
+        kind = "tensor" if thing.layout == torch.strided else "sparse tensor"
+        return f"a {kind} of shape {tuple(thing.shape)}"
     rows = thing.detach().reshape(-1, thing.shape[-1] if thing.ndim else 1)
     more = ["…"] * (rows.shape[1] > _COLUMNS)
     shown = [[_cell(x, digits) for x in row[:_COLUMNS]] + more for row in rows[:_ROWS]]

@@ -23,7 +23,7 @@ def untouched(answer) -> bool:
 
 def placeholder(answer) -> tuple[int, str] | None:
     """Number and text of the first line that is still `name = ...`; None if there is none."""
-    return next(((n, line) for n, line in lines(answer) if re.search(r"=\s*\.\.\.\s*$", line)), None)
+    return next(((n, line) for n, line in lines(answer) if re.search(r"[=,]\s*\.\.\.$", line)), None)
 
 
 def line_to_look_at(answer, *patterns: str) -> tuple[int, str] | None:
@@ -67,15 +67,10 @@ def _functions(answer) -> list[Callable]:
 
 def _says_nothing(code) -> bool:
     """`...`, `pass`, `return ...` or only a docstring: the bytecode does no more than return."""
-    quiet = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "LOAD_COMMON_CONSTANT"}
-    return all(step.opname in quiet for step in dis.get_instructions(code)) and not any(
-        value is not None and value is not ... for value in _returned(code)
-    )
-
-
-def _returned(code) -> list:
-    steps = [s for s in dis.get_instructions(code) if s.opname in ("LOAD_CONST", "RETURN_CONST")]
-    return [s.argval for s in steps]
+    quiet = {"RESUME", "NOP", "CACHE", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    steps = list(dis.get_instructions(code))
+    constants = [step.argval for step in steps if step.opname in ("LOAD_CONST", "RETURN_CONST")]
+    return all(step.opname in quiet for step in steps) and all(c is None or c is ... for c in constants)
 
 
 def _layout(text: str) -> tuple[int, set[int], dict[int, int]]:
@@ -87,10 +82,6 @@ def _layout(text: str) -> tuple[int, set[int], dict[int, int]]:
         (function,) = ast.parse(text).body
         if isinstance(function, ast.FunctionDef):
             begins, first = function.lineno, function.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and first.value.value is not ...
-            ):
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 said = set(range(first.lineno, first.end_lineno + 1))
     return begins, said, comments

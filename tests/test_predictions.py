@@ -1,0 +1,331 @@
+"""Predictions: locked by the first choice, compared with what was computed, the same for strict nbval."""
+
+import base64
+import io
+import itertools
+import json
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lab import need_chromium, running_chromium
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+import attention_core.practice.prediction as module
+from attention_core.practice import Prediction, predict, predictions
+from attention_core.practice.prediction import Predictions
+
+QUESTION = "Which word does “it” look at most?"
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    predictions.reset()
+    yield
+    predictions.reset()
+
+
+def ask(**changes) -> Prediction:
+    return predict(QUESTION, ["cat", "mat", "it"], **{"why": "It asks for a living thing.", **changes})
+
+
+# --- choosing -----------------------------------------------------------------------------------------
+
+
+def test_before_a_choice():
+    p = ask()
+    assert (p.chosen, p.right, p.revealed) == (None, None, False)
+    assert repr(p) == f'Prediction("{QUESTION}": not answered)'
+
+
+def test_the_first_choice_counts_and_a_later_one_is_answered_in_words():
+    p = ask()
+    p.choose("cat")
+    assert p.chosen == "cat" and repr(p) == f'Prediction("{QUESTION}": “cat”)'
+    p.choose("mat")
+    assert p.chosen == "cat"
+    assert p._frame["said"] == "Your first choice counts: “cat”."
+
+
+def test_a_choice_that_is_no_option_is_refused_with_the_options():
+    p = ask()
+    with pytest.raises(ValueError, match=r"no option: 'dog'.*'cat', 'mat', 'it'"):
+        p.choose("dog")
+    assert p.chosen is None
+
+
+def test_after_the_reveal_it_is_too_late():
+    p = ask()
+    p.reveal("cat")
+    p.choose("cat")
+    assert p.chosen is None and p.right is None
+    assert "before its run" in p._frame["said"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"), [(["one"], "2 options or more, got 1"), ([1, "1"], "'1' is there twice")]
+)
+def test_a_question_needs_two_options_that_differ(options, problem):
+    with pytest.raises(ValueError, match=problem):
+        predict("?", options)
+    assert len(predictions) == 0
+
+
+# --- revealing -----------------------------------------------------------------------------------------
+
+
+def test_right():
+    p = ask()
+    p.choose("cat")
+    outcome = p.reveal("cat")
+    assert p.right is True and outcome.right is True
+    assert repr(outcome) == "✓ right: it was “cat”, as you said. It asks for a living thing."
+    assert repr(p).endswith("“cat”, right)")
+
+
+def test_wrong():
+    p = ask()
+    p.choose("mat")
+    assert repr(p.reveal("cat")) == "✗ you said “mat”; it was “cat”. It asks for a living thing."
+    assert p.right is False and repr(p).endswith("“mat”, wrong)")
+
+
+def test_unanswered():
+    p = ask()
+    assert repr(p.reveal("cat")) == "○ you made no prediction; it was “cat”. It asks for a living thing."
+    assert repr(p) == f'Prediction("{QUESTION}": not answered)'
+
+
+def test_what_was_computed_must_be_an_option():
+    p = ask()
+    with pytest.raises(ValueError, match="what was computed is no option: 'sat'"):
+        p.reveal("sat")
+    assert not p.revealed
+    with pytest.raises(ValueError, match="give reveal"):
+        p.reveal()
+
+
+def test_the_answer_may_be_a_function_of_the_run():
+    calls = []
+    p = ask()
+    p.choose("cat")
+    assert p.reveal(lambda: calls.append(1) or "cat").right and calls == [1]
+
+
+def test_an_answer_given_beforehand_is_computed_when_one_has_chosen():
+    calls = []
+    p = ask(answer=lambda: calls.append(1) or "mat")
+    assert calls == [] and not p.revealed
+    p.choose("mat")
+    assert p.right is True and calls == [1]
+    assert ask(answer="it").reveal().computed == "it"
+
+
+def test_numbers_out_of_tensors_and_arrays_are_found_among_the_options():
+    p = predict("how many?", [1, 2, 3])
+    assert p.reveal(torch.tensor(2)).computed == 2
+    assert p.reveal(np.int64(3)).computed == 3
+    assert p.reveal("1").computed == 1
+    truth = predict("is it?", [True, False])
+    truth.choose(False)
+    assert truth.reveal(torch.tensor(False)).right
+    both = predict("which?", [1, True])
+    assert both.reveal(True).computed is True and both.reveal(1).computed == 1
+    nothing = predict("what?", ["something", None])
+    nothing.choose(None)
+    assert nothing.reveal(None).right and repr(nothing).endswith("“None”, right)")
+
+
+def test_a_second_run_is_compared_anew():
+    p = ask()
+    p.choose("cat")
+    assert not p.reveal("mat").right
+    assert p.reveal("cat").right and p.right
+
+
+# --- the score ------------------------------------------------------------------------------------------
+
+
+def test_the_summary_of_a_lesson_nobody_answered():
+    ask().reveal("cat")
+    predict("And then?", ["a", "b"])
+    assert repr(predictions.summary()) == (
+        f"0 of 2 answered\n  ○ {QUESTION} Not answered; it was “cat”.\n  ○ And then? Not answered."
+    )
+
+
+def test_the_summary_counts_what_was_right():
+    one, two, three = ask(), predict("two?", ["a", "b"]), predict("three?", ["a", "b"])
+    predict("four?", ["a", "b"])
+    one.choose("cat")
+    one.reveal("cat")
+    two.choose("a")
+    two.reveal("b")
+    three.choose("b")
+    assert repr(predictions.summary()).splitlines() == [
+        "1 of 4 right",
+        f"  ✓ {QUESTION} You said “cat”.",
+        "  ✗ two? You said “a”; it was “b”.",
+        "  ● three? You said “b”, not revealed yet.",
+        "  ○ four? Not answered.",
+    ]
+
+
+def test_the_same_question_again_takes_the_place_of_the_first():
+    ask().choose("mat")
+    predict("another?", ["a", "b"])
+    ask()
+    assert len(predictions) == 2
+    assert next(iter(predictions)).question == QUESTION and repr(predictions.summary()).startswith("0 of 2")
+    predictions.reset()
+    assert repr(predictions.summary()) == "0 of 0 answered"
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from(["a", "b", None])), max_size=6))
+def test_the_score_is_the_number_of_right_ones(turns):
+    book = Predictions()
+    for i, (choice, answer) in enumerate(turns):
+        p = book.add(Prediction(f"question {i}", ["a", "b"]))
+        if choice:
+            p.choose(choice)
+        if answer:
+            p.reveal(answer)
+    right = sum(choice == answer for choice, answer in turns if choice and answer)
+    score = f"{right} of {len(turns)} right" if any(c for c, _ in turns) else f"0 of {len(turns)} answered"
+    assert book.summary().score == score and len(book.summary().lines) == len(turns)
+
+
+def test_the_summary_escapes_what_is_in_a_question():
+    predict("<script>?", ["<b>", "&"]).choose("<b>")
+    page = predictions.summary()._repr_html_()
+    assert "<script" not in page and "<b>" not in page and "&lt;script&gt;?" in page
+
+
+# --- on the page ------------------------------------------------------------------------------------------
+
+
+def test_a_press_is_a_choice_and_nonsense_is_none():
+    p = ask()
+    for content in ({}, {"choose": 7}, {"choose": -1}, {"choose": "cat"}, {"choose": None}, "cat", None):
+        p._pressed(p, content, [])
+    assert p.chosen is None
+    p._pressed(p, {"choose": 1}, [])
+    assert p.chosen == "mat" and p._frame["chosen"] == 1
+    p._pressed(p, {"choose": 0}, [])
+    assert p.chosen == "mat"
+
+
+def test_a_press_never_raises_even_if_the_lesson_is_wrong():
+    p = ask(answer=lambda: 1 / 0)
+    p._pressed(p, {"choose": 0}, [])
+    assert p.chosen == "cat" and "ZeroDivisionError" in p._frame["said"]
+
+
+def test_the_reveal_reaches_the_page_too():
+    p = ask()
+    p.choose("mat")
+    frames = []
+    p.observe(lambda change: frames.append(change.new), "_frame")
+    p.reveal("cat")
+    assert frames[-1]["chosen"] == 1 and frames[-1]["answer"] == 0
+    assert frames[-1]["said"] == "✗ you said “mat”; it was “cat”. It asks for a living thing."
+    json.dumps(frames[-1])
+
+
+def test_the_saved_page_has_text_and_a_picture_that_are_the_same_each_time():
+    first, second = (Prediction(QUESTION, ["cat", "a " + "long " * 60 + "option", "$x_"]) for _ in range(2))
+    bundles = [p._repr_mimebundle_() for p in (first, second)]
+    data, metadata = bundles[0]
+    assert data["text/plain"] == f'Prediction("{QUESTION}": not answered)'
+    assert data["image/png"] == bundles[1][0]["image/png"]
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == first.model_id
+    image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert image.format == "PNG" and metadata["image/png"]["width"] < 800
+    assert (np.asarray(image.convert("L")) < 128).mean() > 0.002  # something is drawn
+
+
+def test_the_picture_keeps_long_text_inside_and_marks_without_colour():
+    p = Prediction("long " * 60, ["short", "word " * 90])
+    figure = p.figure()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    width, height = figure.get_size_inches() * figure.dpi
+    assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)
+    assert all(upper.y0 > lower.y1 for upper, lower in itertools.pairwise(boxes))
+    p.choose("short")
+    assert p.figure().texts[1].get_text().startswith("●")
+    p.reveal("word " * 90)
+    assert [t.get_text()[0] for t in p.figure().texts[1:]] == ["✗", "✓"]
+
+
+def test_it_is_a_widget_whose_files_are_its_own():
+    assert issubclass(Prediction, anywidget.AnyWidget)
+    folder = Path(module.__file__).parent
+    script = (folder / "prediction.js").read_text()
+    assert (folder / "prediction.css").read_text().startswith("/*")
+    assert "http" not in script and "innerHTML" not in script
+
+
+PAGE = """<!doctype html><div id="here"></div><script type="module">
+const listeners = {};
+window.sent = [];
+window.model = {
+  frame: FRAME,
+  get: () => window.model.frame,
+  on: (name, f) => (listeners[name] = f),
+  off: (name) => delete listeners[name],
+  send: (content) => window.sent.push(content),
+  set: (frame) => { window.model.frame = frame; listeners["change:_frame"](); },
+};
+const { default: widget } = await import("data:text/javascript;base64,SCRIPT");
+window.cleanup = widget.render({ model: window.model, el: document.getElementById("here") });
+window.ready = true;
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    need_chromium()
+    with running_chromium() as chromium:
+        yield chromium
+
+
+def _open(browser, prediction: Prediction):
+    script = base64.b64encode((Path(module.__file__).parent / "prediction.js").read_bytes()).decode()
+    page = browser.new_page()
+    page.set_content(PAGE.replace("SCRIPT", script).replace("FRAME", json.dumps(prediction._frame)))
+    page.wait_for_function("window.ready")
+    return page
+
+
+def test_the_keyboard_is_enough_and_the_focus_stays(browser):
+    p = predict("<i>what?</i>", ["<b>one</b>", "two"], why="so.")
+    page = _open(browser, p)
+    group = page.get_by_role("group", name="<i>what?</i>")
+    assert [b.inner_text() for b in group.get_by_role("button").all()] == ["<b>one</b>", "two"]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("window.sent") == [{"choose": 1}]
+    p._pressed(p, page.evaluate("window.sent")[0], [])
+    page.evaluate("frame => window.model.set(frame)", p._frame)
+    two = page.get_by_role("button", name="● two")
+    assert two.get_attribute("aria-pressed") == "true" and two.get_attribute("aria-disabled") == "true"
+    assert two.evaluate("b => b === document.activeElement")
+    p.reveal("<b>one</b>")
+    page.evaluate("frame => window.model.set(frame)", p._frame)
+    names = [b.inner_text() for b in group.get_by_role("button").all()]
+    assert names == ["✓ <b>one</b>", "✗ two"]
+    assert page.get_by_role("status").inner_text() == "✗ you said “two”; it was “<b>one</b>”. so."
+    assert two.count() == 0 and page.evaluate("document.activeElement.textContent") == "✗ two"
+    page.keyboard.press("Space")
+    assert page.evaluate("window.sent.length") == 2  # it is sent, and answered in words
+    page.evaluate("window.cleanup()")
+    page.close()

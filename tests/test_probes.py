@@ -1,0 +1,465 @@
+"""Each probe holds for a correct function, fails for one that lacks its property, and says why, truly."""
+
+import dataclasses
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from attention_core import (
+    MultiHeadAttention,
+    SelfAttention,
+    causal_mask,
+    probes,
+    scaled_dot_product_attention,
+)
+
+NAMES = [probe.__name__ for probe in probes.ALL]
+
+
+class OneSequence(nn.Module):
+    """A module as learners write it: forward(x, allowed)."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = MultiHeadAttention(6, 2)
+
+    def forward(self, x, allowed=None):
+        return self.layer(x, allowed=allowed)
+
+
+def written_in_place(query, key, value, allowed=None):
+    query *= query.shape[-1] ** -0.5
+    weights = query @ key.mT
+    if allowed is not None:
+        allowed.logical_not_()
+        weights.masked_fill_(allowed, -math.inf)
+    return weights.softmax(-1).nan_to_num(0) @ value, weights.softmax(-1).nan_to_num(0)
+
+
+def by_name(query, key, value, *, allowed=None):
+    return scaled_dot_product_attention(query, key, value, allowed)
+
+
+@pytest.mark.parametrize("probe", probes.ALL, ids=NAMES)
+@pytest.mark.parametrize(
+    "attention",
+    [scaled_dot_product_attention, written_in_place, by_name, SelfAttention(4), SelfAttention(6).double()],
+    ids=["ours", "in place", "allowed by name", "SelfAttention", "float64"],
+)
+def test_a_correct_function_has_every_property(probe, attention):
+    inputs = None
+    if isinstance(attention, nn.Module) and attention.to_query.weight.dtype == torch.float64:
+        inputs = (torch.randn(2, 5, 6, dtype=torch.float64),) * 3
+    verdict = probe(attention, inputs=inputs)
+    assert verdict.holds is True, verdict
+
+
+@pytest.mark.parametrize(
+    ("module", "cannot"),
+    [(MultiHeadAttention(6, 3), {"convex hull"}), (OneSequence(), {"convex hull", "rectangular", "parity"})],
+    ids=["MultiHeadAttention", "one sequence"],
+)
+def test_what_cannot_be_asked_of_a_module_neither_holds_nor_fails(module, cannot):
+    verdicts = probes.run(module)
+    assert {v.name for v in verdicts if v.holds is None} == cannot
+    assert not [v for v in verdicts if v.holds is False]
+    assert not any(bool(v) for v in verdicts if v.holds is None)
+    assert all(repr(v).startswith("– ") for v in verdicts if v.holds is None)
+
+
+# --- each lacks one property, and all that it takes along ---------------------------------------------
+
+
+def _parts(query, key, allowed=None, scale=None):
+    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if allowed is None:
+        return scores.softmax(-1)
+    return scores.masked_fill(~allowed, -math.inf).softmax(-1).nan_to_num(0)
+
+
+def too_much_in_each_row(query, key, value, allowed=None):
+    weights = 1.3 * _parts(query, key, allowed)
+    return weights @ value / 1.3, weights
+
+
+def below_zero(query, key, value, allowed=None):
+    weights = _parts(query, key, allowed)
+    weights = weights + 0.5 * (weights - 1 / weights.shape[-1]) * (allowed is None)
+    return weights @ value, weights
+
+
+def later_keys_count_more(query, key, value, allowed=None):
+    weights = _parts(query, key, allowed) * torch.arange(1, key.shape[-2] + 1)
+    weights = (weights / weights.sum(-1, keepdim=True)).nan_to_num(0)
+    return weights @ value, weights
+
+
+def queries_know_their_place(query, key, value, allowed=None):
+    return scaled_dot_product_attention(
+        query * torch.linspace(1, 2, len(query))[:, None], key, value, allowed
+    )
+
+
+def a_little_of_the_future(query, key, value, allowed=None):
+    output, weights = scaled_dot_product_attention(query, key, value, allowed)
+    if allowed is not None:
+        output = output + 0.1 * weights.sum(-1, keepdim=True) * (value.mean(0) - output)
+    return output, weights
+
+
+def uniform_where_nothing_is_allowed(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, -1e9)
+    return scores.softmax(-1) @ value, scores.softmax(-1)
+
+
+def nan_where_nothing_is_allowed(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, -math.inf)
+    return scores.softmax(-1) @ value, scores.softmax(-1)
+
+
+def something_where_nothing_is_allowed(query, key, value, allowed=None):
+    output, weights = scaled_dot_product_attention(query, key, value, allowed)
+    return output + (1 - weights.sum(-1, keepdim=True)), weights
+
+
+def not_itself(query, key, value, allowed=None):
+    if allowed is not None:
+        allowed = allowed.tril(key.shape[-2] - query.shape[-2] - 1)
+    return scaled_dot_product_attention(query, key, value, allowed)
+
+
+def twice_the_value(query, key, value, allowed=None):
+    output, weights = scaled_dot_product_attention(query, key, value, allowed)
+    return 2 * output, weights
+
+
+def squares_only(query, key, value, allowed=None):
+    if query.shape[-2] != key.shape[-2]:
+        raise ValueError("as many queries as keys, please")
+    return scaled_dot_product_attention(query, key, value, allowed)
+
+
+def mask_counted_from_the_start(query, key, value, allowed=None):
+    if allowed is not None and allowed.shape[-1] > allowed.shape[-2]:
+        allowed = torch.ones_like(allowed).tril()
+    return scaled_dot_product_attention(query, key, value, allowed)
+
+
+def not_scaled(query, key, value, allowed=None):
+    weights = _parts(query, key, allowed, scale=1)
+    return weights @ value, weights
+
+
+def detached(query, key, value, allowed=None):
+    weights = _parts(query, key, allowed).detach()
+    return weights @ value, weights
+
+
+def half_detached(query, key, value, allowed=None):
+    return scaled_dot_product_attention(query, (key + key.detach()) / 2, value, allowed)
+
+
+def nan_behind_the_mask(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is None:
+        return scores.softmax(-1) @ value, scores.softmax(-1)
+    weights = (scores + allowed.float().log()).softmax(-1).nan_to_num(0)
+    return weights @ value, weights
+
+
+BROKEN = {
+    too_much_in_each_row: "rows_sum_to_one parity",
+    below_zero: "rows_sum_to_one parity",
+    later_keys_count_more: "permutation_equivariance parity",
+    queries_know_their_place: "permutation_equivariance cached_equals_uncached parity",
+    a_little_of_the_future: "causality cached_equals_uncached parity",
+    uniform_where_nothing_is_allowed: "fully_masked_row parity",
+    nan_where_nothing_is_allowed: "fully_masked_row parity gradients",
+    something_where_nothing_is_allowed: "fully_masked_row parity",
+    not_itself: "rows_sum_to_one self_visibility parity",
+    twice_the_value: "convex_hull parity",
+    squares_only: "rectangular cached_equals_uncached",
+    mask_counted_from_the_start: "cached_equals_uncached",
+    not_scaled: "parity",
+    detached: "gradients",
+    half_detached: "gradients",
+    nan_behind_the_mask: "gradients",
+}
+
+
+@pytest.mark.parametrize("attention", BROKEN, ids=lambda f: f.__name__)
+def test_a_probe_fails_where_its_property_is_missing_and_only_there(attention):
+    verdicts = dict(zip(NAMES, probes.run(attention), strict=True))
+    expected = set(BROKEN[attention].split())
+    assert {name for name, v in verdicts.items() if v.holds is False} == expected, list(verdicts.values())
+    assert not [v for v in verdicts.values() if v.holds is None]
+
+
+def test_every_probe_is_failed_by_something_above():
+    assert set(" ".join(BROKEN.values()).split()) == set(NAMES)
+
+
+# --- what a probe says is so --------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0.2, 3).filter(lambda x: abs(x - 1) > 0.05))
+def test_the_sum_of_a_row_is_the_one_that_is_told(factor):
+    def attention(query, key, value):
+        return value, factor * torch.eye(5)
+
+    assert f"row 0 sums to {factor:.2f}" in probes.rows_sum_to_one(attention).evidence
+
+
+@settings(deadline=None, max_examples=20)
+@given(row=st.integers(0, 3), ahead=st.integers(1, 4), size=st.floats(0.1, 2))
+def test_the_leaking_row_is_named_with_its_size_and_its_source(row, ahead, size):
+    key_ahead = min(row + ahead, 4)
+
+    def attention(query, key, value, allowed=None):
+        output, weights = scaled_dot_product_attention(query, key, value, allowed)
+        output[row] += size * value[key_ahead]
+        return output, weights
+
+    # the probe adds 2 × these numbers to the value of that position
+    moved = 2 * torch.randn(3, generator=torch.Generator().manual_seed(1000 + key_ahead)).abs().max() * size
+    said = probes.causality(attention).evidence
+    assert said == f"row {row} changed by {moved:.2f} when value {key_ahead}, in its future, was changed"
+
+
+def test_columns_that_sum_to_one_are_remarked():
+    def over_queries(query, key, value):
+        weights = (query @ key.mT).softmax(-2)
+        return weights @ value, weights
+
+    assert "columns do" in probes.rows_sum_to_one(over_queries).evidence
+    assert "columns do" not in probes.rows_sum_to_one(too_much_in_each_row).evidence
+
+
+def test_the_hull_says_which_feature_lies_beyond_and_finds_what_no_feature_shows():
+    said = probes.convex_hull(twice_the_value).evidence
+    assert "feature" in said and "but the values go from" in said
+
+    def a_corner(query, key, value):  # inside every feature's span, outside the triangle of the values
+        return value.amax(0).expand(len(query), -1), torch.full((len(query), len(key)), 1 / len(key))
+
+    triangle = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert "outside the hull" in probes.convex_hull(a_corner, inputs=(triangle, triangle, triangle)).evidence
+
+
+def test_a_probe_of_the_masked_row_tells_nan_uniform_and_output_apart():
+    said = [
+        probes.fully_masked_row(f).evidence
+        for f in (
+            nan_where_nothing_is_allowed,
+            uniform_where_nothing_is_allowed,
+            something_where_nothing_is_allowed,
+        )
+    ]
+    assert said == [
+        "row 2 may look nowhere, and NaN is in its weights",
+        "row 2 may look nowhere, yet gives 0.20 to each of its 5 forbidden keys",
+        "row 2 may look nowhere, yet its output is not 0 but up to 1.00",
+    ]
+
+
+def test_dropout_is_called_by_its_name_and_not_taken_for_a_leak():
+    def dropping(query, key, value, allowed=None):
+        output, weights = scaled_dot_product_attention(query, key, value, allowed)
+        return F.dropout(output, 0.5), weights
+
+    assert "dropout" in probes.causality(dropping).evidence
+    assert "dropout" in probes.permutation_equivariance(dropping).evidence
+
+
+def test_gradients_that_disagree_are_given_as_two_numbers():
+    assert "0, so nothing before it could learn" in probes.gradients(detached).evidence
+    assert "but its gradient says" in probes.gradients(half_detached).evidence
+    assert "is NaN when a row may look nowhere" in probes.gradients(nan_behind_the_mask).evidence
+
+
+# --- any function at all ------------------------------------------------------------------------------
+
+
+def without_a_mask(query, key, value):
+    weights = _parts(query, key)
+    return weights @ value, weights
+
+
+def test_a_function_without_masks_is_told_so_where_a_mask_is_needed():
+    verdicts = {v.name: v for v in probes.run(without_a_mask)}
+    needs = {"causality", "fully masked row", "self visibility", "cached equals uncached"}
+    assert {name for name, v in verdicts.items() if v.holds is None} == needs
+    assert all("takes no mask" in verdicts[name].evidence for name in needs)
+    assert all(v for name, v in verdicts.items() if name not in needs)
+
+
+def raising(query, key, value, allowed=None):
+    return undefined_name  # noqa: F821
+
+
+GARBAGE = {
+    "a number": 3,
+    "nothing": None,
+    "a class": SelfAttention,
+    "raises": raising,
+    "returns None": lambda q, k, v, allowed=None: None,
+    "returns ...": lambda q, k, v, allowed=None: ...,
+    "returns a tensor": lambda q, k, v, allowed=None: v,
+    "returns three": lambda q, k, v, allowed=None: (v, v, v),
+    "returns texts": lambda q, k, v, allowed=None: ("a", "b"),
+    "returns scalars": lambda q, k, v, allowed=None: (torch.tensor(1.0), torch.tensor(1.0)),
+    "returns nothing in it": lambda q, k, v, allowed=None: (None, None),
+    "returns complex": lambda q, k, v, allowed=None: (v + 1j, (q @ k.mT) + 1j),
+    "returns NaN": lambda q, k, v, allowed=None: (v * math.nan, (q @ k.mT) * math.nan),
+    "returns ∞": lambda q, k, v, allowed=None: (v * math.inf, (q @ k.mT) * math.inf),
+    "returns whole numbers": lambda q, k, v, allowed=None: (v.long(), (q @ k.mT).long()),
+    "takes no argument": lambda: 1,
+    "takes too many": lambda q, k, v, allowed, more: (v, q @ k.mT),
+    "exits the recursion": lambda q, k, v, allowed=None: GARBAGE["exits the recursion"](q, k, v, allowed),
+}
+
+
+@pytest.mark.parametrize("attention", GARBAGE.values(), ids=GARBAGE)
+@pytest.mark.parametrize("probe", probes.ALL, ids=NAMES)
+def test_no_probe_raises_for_what_a_function_does(probe, attention):
+    verdict = probe(attention)
+    assert verdict.holds is not True or attention is GARBAGE["returns NaN"], verdict
+    assert not verdict
+    assert verdict.evidence and "\n" not in repr(verdict)
+
+
+def test_an_exception_is_shown_with_the_line_that_raised():
+    said = probes.parity(raising).evidence
+    assert said.startswith("the function stopped with NameError: name 'undefined_name' is not defined")
+    assert said.endswith("return undefined_name  # noqa: F821")
+
+
+def test_inputs_of_ones_own():
+    heads = tuple(torch.randn(2, 3, 5, 4) for _ in range(3))  # (batch, heads, n, d_k)
+    assert probes.run(scaled_dot_product_attention, inputs=heads)
+    assert not probes.permutation_equivariance(later_keys_count_more, inputs=heads)
+    square = (torch.randn(7, 3),)
+    assert probes.causality(
+        lambda x, allowed=None: scaled_dot_product_attention(x, x, x, allowed), inputs=square
+    )
+    with pytest.raises(ValueError, match="got 2 of them"):
+        probes.causality(scaled_dot_product_attention, inputs=heads[:2])
+
+
+def test_more_keys_than_queries():
+    inputs = torch.randn(3, 4), torch.randn(6, 4), torch.randn(6, 2)
+    assert probes.run(scaled_dot_product_attention, inputs=inputs)
+    assert not probes.causality(a_little_of_the_future, inputs=inputs)
+
+
+def test_parity_with_a_reference_of_ones_own():
+    assert probes.parity(not_scaled, reference=not_scaled)
+    assert not probes.parity(scaled_dot_product_attention, reference=not_scaled)
+    layer = MultiHeadAttention(8, 2)
+    theirs = layer.to_torch()
+
+    def torchs(query, key, value, allowed=None):
+        mask = None if allowed is None or not allowed.any(-1).all() else ~allowed
+        return theirs(query, key, value, attn_mask=mask, average_attn_weights=False)
+
+    x = torch.randn(2, 5, 8)
+    unmasked = lambda query, key, value: layer(query, key, value)  # noqa: E731
+    assert probes.parity(unmasked, reference=torchs, inputs=(x, x, x))
+
+
+def test_a_module_is_compared_between_its_own_projections():
+    class ValuesFromKeys(SelfAttention):
+        def forward(self, query, key, value, allowed=None):
+            q, k, v = self.to_query(query), self.to_key(key), self.to_key(value)
+            return scaled_dot_product_attention(q, k, v, allowed)
+
+    class NotProjected(MultiHeadAttention):
+        def forward(self, *args):
+            output, weights = super().forward(*args)
+            return torch.linalg.solve(self.to_output.weight, (output - self.to_output.bias).mT).mT, weights
+
+    assert probes.parity(SelfAttention(6)) and probes.parity(MultiHeadAttention(6, 2))
+    assert not probes.parity(ValuesFromKeys(6))
+    assert not probes.parity(NotProjected(6, 2))
+    assert probes.parity(OneSequence()).holds is None
+
+
+def test_neither_the_callers_tensors_nor_torchs_dice_are_touched():
+    inputs = tuple(torch.randn(5, 4) for _ in range(3))
+    copies = [x.clone() for x in inputs]
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    probes.run(written_in_place, inputs=inputs)
+    assert torch.rand(1) == expected
+    assert all(torch.equal(x, y) for x, y in zip(inputs, copies, strict=True))
+
+
+def test_what_the_function_prints_is_not_repeated(capsys):
+    def talking(query, key, value, allowed=None):
+        print("shape", query.shape)
+        return scaled_dot_product_attention(query, key, value, allowed)
+
+    assert probes.run(talking)
+    assert capsys.readouterr().out == ""
+
+
+# --- how it reads -------------------------------------------------------------------------------------
+
+
+def test_a_verdict_reads_in_one_line_and_does_not_change():
+    good, bad = probes.causality(scaled_dot_product_attention), probes.causality(a_little_of_the_future)
+    assert repr(good) == "✓ causality: changing a key or a value changes no row before it"
+    assert repr(bad).startswith("✗ causality: row ")
+    assert good and not bad
+    assert repr(bad) == repr(probes.causality(a_little_of_the_future))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        good.holds = False
+
+
+def test_several_probes_make_a_table():
+    table = probes.run(not_scaled, probes.causality, probes.parity)
+    lines = repr(table).splitlines()
+    assert [line[0] for line in lines] == ["✓", "✗"]
+    assert lines[0].index("changing") == lines[1].index("weights[")
+    assert not table and probes.run(not_scaled, probes.causality)
+    assert len(probes.run(not_scaled)) == len(probes.ALL)
+
+
+def test_a_probe_says_what_it_asks():
+    import inspect
+
+    for probe in probes.ALL:
+        assert probe.__doc__ and probe.__name__ in NAMES
+        assert list(inspect.signature(probe).parameters)[:2] == ["attention", "inputs"]
+    assert "reference" in inspect.signature(probes.parity).parameters
+
+
+def test_probes_need_no_widgets():
+    heavy = "{'matplotlib', 'ipywidgets', 'anywidget', 'IPython'}"
+    code = f"import sys, attention_core.probes; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_mask_that_probes_use_is_ours():
+    seen = []
+
+    def spy(query, key, value, allowed=None):
+        seen.append(allowed)
+        return scaled_dot_product_attention(query, key, value, allowed)
+
+    probes.causality(spy)
+    assert all(torch.equal(mask, causal_mask(5)) for mask in seen) and seen
