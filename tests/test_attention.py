@@ -130,10 +130,9 @@ def test_a_bias_of_minus_infinity_is_a_mask():
 @pytest.mark.parametrize("scale", [None, 0.7])
 def test_the_gradient_is_what_finite_differences_say(masked, scale):
     query, key, value, bias = (
-        draw(*size, seed=i).requires_grad_()
-        for i, size in enumerate([(2, 3, 4), (2, 5, 4), (2, 5, 2), (3, 5)])
+        draw(*size, seed=i).requires_grad_() for i, size in enumerate([(2, 3, 2), (2, 4, 2), (4, 1), (3, 4)])
     )
-    allowed = torch.tensor([[1, 0, 1, 0, 1], [0, 0, 0, 0, 0], [0, 0, 0, 1, 0]]).bool() if masked else None
+    allowed = torch.tensor([[1, 0, 1, 1], [0, 0, 0, 0], [0, 0, 1, 0]]).bool() if masked else None
 
     def attend(query, key, value, bias):
         return scaled_dot_product_attention(query, key, value, allowed, scale=scale, bias=bias)

@@ -643,6 +643,7 @@ def test_a_refused_move_moves_nothing():
     assert plane.points["a"] == (1, 2)
 
 
+@settings(deadline=None)
 @given(points=st.lists(places, max_size=8))
 def test_a_hull_holds_every_point_and_turns_left_at_each_corner(points):
     hull = hull_of(points)

@@ -560,10 +560,11 @@ def test_weird_labels_are_only_text(tmp_path):
     assert data["image/png"]
     heatmap.save(tmp_path / "weird.svg")
     assert "<script>" not in (tmp_path / "weird.svg").read_text()
-    shown = [label.get_text() for label in heatmap.figure().axes[0].get_yticklabels()]
-    assert shown[0] == "$x$" and not heatmap.figure().axes[0].get_yticklabels()[0].get_parse_math()
-    assert shown[4] == "longlonglongl…" and shown[7] == "a·b·c·"
-    assert heatmap.figure().get_size_inches()[0] < 12
+    figure = heatmap.figure()
+    labels = figure.axes[0].get_yticklabels()
+    assert [labels[i].get_text() for i in (0, 4, 7)] == ["$x$", "longlonglongl…", "a·b·c·"]
+    assert not any(label.get_parse_math() for label in labels)
+    assert figure.get_size_inches()[0] < 12
 
 
 def test_a_long_label_does_not_squeeze_the_map():

@@ -45,6 +45,7 @@ def test_a_causal_mask_drawn(given_, expected):
     assert torch.equal(causal_mask(*given_), expected)
 
 
+@settings(deadline=None)
 @given(n_q=sizes, n_k=sizes)
 def test_causal_masks_are_aligned_at_the_end(n_q, n_k):
     mask = causal_mask(n_q, n_k)
@@ -57,6 +58,7 @@ def test_causal_masks_are_aligned_at_the_end(n_q, n_k):
     assert mask[-1:].all()  # the last query sees everything
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 7), new=st.integers(1, 7))
 def test_the_rows_of_a_cached_step_are_the_last_rows_of_the_whole(n, new):
     new = min(n, new)

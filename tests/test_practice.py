@@ -361,7 +361,8 @@ def test_writing_into_the_arguments_is_survived_and_remarked():
 def test_what_the_answer_prints_does_not_bury_the_result(capsys):
     def talking(query, key, value, allowed=None):
         print("shape", query.shape)
-        return value, (query @ key.mT).sigmoid()
+        weights = (query @ key.mT).sigmoid()
+        return weights @ value, weights
 
     assert check.attention(talking).evidence
     assert capsys.readouterr().out == ""

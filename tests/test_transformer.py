@@ -166,6 +166,20 @@ def off_identity(block: TransformerBlock) -> float:
 
 
 @pytest.mark.parametrize("causal", [False, True])
+def test_a_model_is_its_parts_in_this_order(causal):
+    model = make(SinusoidalEncoding(8), causal=causal)
+    for parameter in model.norm.parameters():
+        nn.init.normal_(parameter)
+    x = tokens(2, 7)
+    logits, weights = model(x)
+    y = model.positions.embed(model.embedding(x))
+    for block, of_block in zip(model.blocks, weights, strict=True):
+        y, expected = block(y, causal_mask(7) if causal else None)
+        assert torch.equal(of_block, expected)
+    assert torch.allclose(logits, model.to_logits(model.norm(y)), atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", SCHEMES)
 def test_shapes_rows_and_the_fast_path(name, causal):
     model = make(SCHEMES[name](), causal=causal)
@@ -265,7 +279,8 @@ def test_generation_appends_the_likeliest_token():
         (lambda: make()([1, 2]), "tokens must be whole numbers, got list"),
         (lambda: make()(torch.tensor([[0, 6]])), "tokens must be from 0 to 5, got 0 to 6"),
         (lambda: make()(torch.tensor([[-1, 2]])), "tokens must be from 0 to 5, got -1 to 2"),
-        (lambda: make()(tokens(2, 7), torch.ones(7, 5, dtype=torch.bool)), r"\(7, 5\)"),
+        (lambda: make()(tokens(2, 7), torch.ones(7, 5, dtype=torch.bool)), r"allowed has shape \(7, 5\)"),
+        (lambda: make(causal=True)(tokens(2, 7), torch.ones(7, 5, dtype=torch.bool)), r"has shape \(7, 5\)"),
         (lambda: make(LearnedEncoding(4, 8))(tokens(1, 5)), "max_length=4"),
         (lambda: make().generate(tokens(1, 2), 1), "only a causal model can continue a sequence"),
         (lambda: make(causal=True).generate(tokens(1, 0), 1), r"a token to begin with, got \(1, 0\)"),

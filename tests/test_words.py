@@ -108,6 +108,7 @@ def test_every_word_of_the_lessons_first_sentences_is_known():
     assert set(f"{SENTENCE} wet".split()) <= set(words.VOCABULARY)
 
 
+@settings(deadline=None)
 @given(
     word=known, before=st.sampled_from(["", "“", "(", "'"]), after=st.sampled_from(["", ".", "?!", "…", ")”"])
 )
@@ -115,6 +116,7 @@ def test_case_and_punctuation_do_not_matter(word, before, after):
     assert torch.equal(words.embed([before + word.upper() + after]), words.embed([word]))
 
 
+@settings(deadline=None)
 @given(text=st.text())
 def test_splitting_keeps_the_words_as_they_were_typed(text):
     tokens = words.split(text)
@@ -125,6 +127,7 @@ def test_splitting_keeps_the_words_as_they_were_typed(text):
 # ---------------------------------------------------------------- words that nobody knows
 
 
+@settings(deadline=None)
 @given(word=anything)
 def test_an_unknown_word_gets_the_same_small_vector_each_time(word):
     one, again = words.embed([word]), words.embed(["cat", word])[1:]

@@ -20,7 +20,6 @@ from attention_core.live.heatmap import AttentionHeatmap, facts
 DIM = 16  # features of a word here: the 8 of `words.FEATURES`, and 8 that tell its position
 COUNTS = (1, 2, 4, 8)
 MOST_WORDS = 40
-_TEXT = '<div style="line-height: 1.35; padding: 4px 0">'  # as in the map's own text; the page closes it
 RATES = (0.9, 0.5, 0.3, 0.15)  # radians a word: two features each, a cosine and a sine
 
 ROLES = ("who is meant", "what about it", "the word before", "words of its kind")
@@ -149,8 +148,10 @@ class MultiHeadExplorer(Explorer):
         self._cards = [_Card(head) for head in range(max(COUNTS))]
         self._cut, self._lack = widgets.HTML(), widgets.HTML()
         self._legend = widgets.HTML(
-            f"{_TEXT}Bars: the mean distance of a head’s map from the others’ (Jensen–Shannon), "
-            "0 the same, 1 nothing in common."
+            _text(
+                "Bars: the mean distance of a head’s map from the others’ (Jensen–Shannon), "
+                "0 the same, 1 nothing in common."
+            )
         )
         super().__init__([text, count, made, reseed, mean], AttentionHeatmap(None))
         self._strip = widgets.HBox()
@@ -324,8 +325,8 @@ class MultiHeadExplorer(Explorer):
         """The strip of heads, and the two lines of text."""
         size = sum(parameter.numel() for parameter in self.layer.parameters())
         made = "made by hand" if self.seed is None else f"random, seed {self.seed}"
-        self._cut.value = (
-            f"{_TEXT}<b>{self.num_heads} head{'s' * (self.num_heads > 1)}</b> of d_k = {DIM} ÷ {self.num_heads} = "
+        self._cut.value = _text(
+            f"<b>{self.num_heads} head{'s' * (self.num_heads > 1)}</b> of d_k = {DIM} ÷ {self.num_heads} = "
             f"<b>{DIM // self.num_heads}</b> features · <b>{size} parameters</b> = 4·{DIM}² + 4·{DIM}, "
             f"however they are cut · {made}"
         )
@@ -352,10 +353,8 @@ class MultiHeadExplorer(Explorer):
             f'{html.escape(token)}<br><span style="font-size: 11px">{share:.2f}</span></span>'
             for token, share in zip(tokens, self.change_by_word.nan_to_num(1).tolist(), strict=True)
         )
-        return (
-            f'<div role="status" style="line-height: 1.35; margin-top: 6px">{said}'
-            f'<div style="display: flex; flex-wrap: wrap; gap: 4px; margin-top: 4px">{shares}</div></div>'
-        )
+        row = f'<div style="display: flex; flex-wrap: wrap; gap: 4px; margin-top: 4px">{shares}</div>'
+        return _text(said + row, "status")
 
 
 class _Card(widgets.VBox):
@@ -373,6 +372,11 @@ class _Card(widgets.VBox):
     def show(self, on: bool, alone: bool, distance: float | None) -> None:
         self.on.value, self.alone.value = on, alone
         self.bar.value = "" if distance is None else _bar(distance)
+
+
+def _text(content: str, role: str = "note") -> str:
+    """With lines as close as in the map's own text."""
+    return f'<div role="{role}" style="line-height: 1.35; padding: 5px 0 3px">{content}</div>'
 
 
 def _bar(share: float) -> str:

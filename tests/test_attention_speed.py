@@ -1,0 +1,76 @@
+"""The speed table's tool: that it runs, measures what it says, and finds memory linear without weights."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from attention_core import MultiHeadAttention
+
+FILE = Path(__file__).parent / "benchmarks" / "attention_speed.py"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Test processes share the cores: many threads for so little work would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def speed():
+    spec = importlib.util.spec_from_file_location("attention_speed", FILE)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def test_the_table_has_a_row_for_each_case(speed):
+    rows = list(speed.rows([3], dim=4, num_heads=2, batch=1, pairs=2))
+    cases = [(row.n, row.weights, row.backward) for row in rows]
+    assert cases == [(3, w, b) for w in (False, True) for b in (False, True)]
+    for row in rows:
+        assert row.ours > 0 and row.theirs > 0 and row.ratio > 0
+        assert row.our_peak > 0 and row.their_peak > 0
+        assert len(str(row)) == len(speed.HEADING)
+
+
+def test_the_means_are_geometric_and_by_case(speed):
+    cases = [(False, False, 0.5), (False, False, 2.0), (False, True, 1.0), (True, True, 3.0)]
+    rows = [speed.Row(16, weights, backward, 1, 1, ratio, 1, 1) for weights, backward, ratio in cases]
+    assert list(speed.means(rows)) == [
+        "without weights, forward: geometric mean 1.00, worst 2.00",
+        "without weights, forward+backward: geometric mean 1.00, worst 1.00",
+        "with weights, forward+backward: geometric mean 3.00, worst 3.00",
+        "without weights, all rows: geometric mean 1.00, worst 2.00",
+    ]
+
+
+def test_the_peak_is_the_most_held_at_once(speed, capfd):
+    def call():
+        a = torch.empty(1000, dtype=torch.uint8)
+        b = torch.empty(2000, dtype=torch.uint8)
+        del a, b
+        torch.empty(2500, dtype=torch.uint8)
+
+    assert speed.peak(call) == 3000
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("leading", [(), (2,)])
+def test_memory_grows_with_n_without_weights_and_with_its_square_with_them(speed, backward, leading):
+    layer = MultiHeadAttention(16, 2)
+
+    def bytes_at(n, need_weights):
+        x = torch.randn(*leading, n, 16)
+        return speed.peak(speed._call(layer, lambda layer: layer(x, need_weights=need_weights), backward))
+
+    # from 768 on: there the fused kernel takes larger blocks, which is a step and not a slope
+    assert bytes_at(2048, False) < 2.2 * bytes_at(1024, False)
+    assert bytes_at(2048, True) > 3.5 * bytes_at(1024, True)
