@@ -1,0 +1,483 @@
+"""What a learner's hands do, in a real JupyterLab. One module, so that xdist starts one lab for all."""
+
+import itertools
+import json
+import time
+
+import pytest
+from lab import NOTEBOOKS, Notebook
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.timeout(600)  # a page that hangs must not hold up everything
+LESSONS = sorted(f"notebooks/{path.name}" for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+SENTENCE = "the cat sat on the mat because it was tired"
+IT, CAT = 7, 1
+SCRATCH = [
+    f"""
+import torch
+from attention_core.live import AttentionHeatmap, LookUpExplorer, SelfAttentionExplorer
+explorer = SelfAttentionExplorer("{SENTENCE}")
+explorer
+""",
+    "look_up = LookUpExplorer(); look_up",
+    """
+torch.manual_seed(0)
+heads = AttentionHeatmap(torch.randn(4, 24, 24).softmax(-1), heads=["a", "b", "c", "d"])
+heads
+""",
+]
+
+
+def until(read, wanted, seconds: float = 20):
+    """Ask again until the answer is wanted; returns it."""
+    end = time.monotonic() + seconds
+    while not wanted(answer := read()):
+        assert time.monotonic() < end, f"still {answer!r:.300} after {seconds} s"
+        time.sleep(0.05)
+    return answer
+
+
+class Live:
+    """One widget of the scratch notebook, under the learner's hands."""
+
+    def __init__(self, notebook: Notebook, n: int):
+        self.notebook, self.page, self.execute = notebook, notebook.page, notebook.execute
+        self.box = notebook.widget(".jp-OutputArea-output:has(.ah)", n)
+        self.map = self.box.locator(".ah")
+        self.say = self.box.locator(".ah-say")
+        self.slider = self.box.get_by_role("slider", name="Temperature")
+        expect(self.say).not_to_be_empty()
+
+    def see(self) -> "Live":
+        """Bring it into sight: a mouse reaches nothing else."""
+        self.box.evaluate("box => box.scrollIntoView({ block: 'center' })")
+        return self
+
+    def pixels(self) -> list[str]:
+        return self.map.evaluate("map => [...map.querySelectorAll('canvas')].map(c => c.toDataURL())")
+
+    def repaints(self, before: list[str]) -> list[str]:
+        return until(self.pixels, lambda now: now != before)
+
+    def point(self, row: int, column: int, head: int = 0) -> tuple[float, float]:
+        """The middle of a cell, in the page."""
+        grid = self.map.get_by_role("grid").nth(head)
+        box = grid.bounding_box()
+        n_q, n_k = int(grid.get_attribute("aria-rowcount")), int(grid.get_attribute("aria-colcount"))
+        return box["x"] + (column + 0.5) * box["width"] / n_k, box["y"] + (row + 0.5) * box["height"] / n_q
+
+    def pinned(self) -> str:
+        return self.execute("print(explorer.heatmap.pinned)").strip()
+
+    def weight(self, row: int, column: int) -> str:
+        return self.execute(f"print(f'{{explorer.weights[{row}, {column}]:.2f}}')").strip()
+
+
+@pytest.fixture(scope="module")
+def scratch(lab, open_notebook):
+    """One kernel for the tests below; each runs the cells anew, so that none sees another's widgets."""
+    notebook = open_notebook(lab.write("scratch.ipynb", SCRATCH))
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def fresh(scratch):
+    scratch.errors.clear()
+    scratch.run_all()
+    assert scratch.cell_errors() == []
+    yield scratch
+    assert scratch.errors == []
+    assert scratch.hosts == {"127.0.0.1"}, "a request left the machine"
+
+
+@pytest.fixture
+def explorer(fresh):
+    return Live(fresh, 0).see()
+
+
+@pytest.fixture
+def look_up(fresh):
+    return Live(fresh, 1).see()
+
+
+@pytest.fixture
+def four_heads(fresh):
+    return Live(fresh, 2).see()
+
+
+# ---------------------------------------------------------------- the lessons
+
+
+@pytest.mark.parametrize("path", LESSONS)
+def test_a_lesson_runs_from_top_to_bottom(open_notebook, path):
+    notebook = open_notebook(path)
+    try:
+        notebook.run_all()
+        notebook.show_all()
+        notebook.widget()
+        until(lambda: notebook.page.locator(".ah:not([data-frames])").count(), lambda undrawn: undrawn == 0)
+        assert notebook.cell_errors() == []
+        assert "Error displaying widget" not in notebook.page.inner_text("body")
+        assert notebook.errors == []
+        assert notebook.hosts == {"127.0.0.1"}, "a request left the machine"
+    finally:
+        notebook.close()
+
+
+@pytest.mark.parametrize("path", LESSONS)
+def test_a_saved_lesson_shows_its_pictures_before_anything_has_run(open_notebook, path):
+    notebook = open_notebook(path)
+    try:
+        notebook.show_all()
+        stored = notebook.outputs()
+        pictures = sum("image/png" in output.get("data", {}) for output in stored)
+        widths = notebook.page.locator(".jp-OutputArea img")
+        expect(widths).to_have_count(pictures)
+        assert pictures > 0
+        until(lambda: widths.evaluate_all("all => all.map(i => i.naturalWidth)"), lambda all: min(all) > 100)
+    finally:
+        notebook.close()
+
+
+# ---------------------------------------------------------------- controls
+
+
+def test_an_arrow_key_on_the_slider_moves_pixels(explorer):
+    before = explorer.pixels()
+    explorer.slider.focus()
+    explorer.page.keyboard.press("ArrowLeft")
+    explorer.repaints(before)
+    assert explorer.execute("print(round(explorer.temperature, 2))") == "0.95\n"
+
+
+def test_dragging_the_slider_moves_pixels(explorer):
+    before = explorer.pixels()
+    handle = explorer.slider.bounding_box()
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    explorer.page.mouse.move(x, y)
+    explorer.page.mouse.down()
+    explorer.page.mouse.move(x - 25, y, steps=5)
+    halfway = explorer.repaints(before)  # while the button is still down
+    explorer.page.mouse.move(x - 40, y, steps=5)
+    explorer.page.mouse.up()
+    explorer.repaints(halfway)
+    assert float(explorer.execute("print(explorer.temperature)")) < 0.8
+
+
+def test_the_map_follows_each_typed_letter(explorer):
+    box = explorer.box.get_by_role("textbox")
+    box.focus()
+    explorer.page.keyboard.press("End")
+    explorer.page.keyboard.type(" now")
+    grid = explorer.map.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-rowcount", "11")
+    expect(explorer.map.locator(".ah-query").nth(10)).to_have_text("now")
+    expect(box).to_be_focused()
+
+
+def test_controls_have_names(explorer, look_up):
+    for live in (explorer, look_up):
+        assert live.slider.count() == 1
+        unnamed = live.box.get_by_role("slider").evaluate_all(
+            "all => all.filter(s => !s.getAttribute('aria-label')).map(s => s.outerHTML)"
+        )
+        assert unnamed == []
+    expect(explorer.box.get_by_role("textbox", name="Sentence")).to_be_visible()
+
+
+def test_each_row_on_its_own_scale(explorer):
+    before = explorer.pixels()
+    explorer.box.get_by_label("each row on its own scale").check()
+    explorer.repaints(before)
+    expect(explorer.map.locator(".ah-legend")).to_contain_text("row’s largest")
+    assert explorer.execute("print(explorer.heatmap.per_row)") == "True\n"
+
+
+@pytest.mark.parametrize(("kind", "starts"), [("PNG", b"\x89PNG"), ("SVG", b"<?xml")], ids=["PNG", "SVG"])
+def test_the_picture_can_be_saved(explorer, kind, starts):
+    with explorer.page.expect_download() as download:
+        explorer.box.get_by_role("button", name=f"Save the picture as {kind}").click()
+    assert download.value.suggested_filename == f"attention.{kind.lower()}"
+    saved = download.value.path().read_bytes()
+    assert saved.startswith(starts)
+    assert len(saved) > 10_000
+
+
+# ---------------------------------------------------------------- reading and pinning
+
+
+def test_pointing_at_a_cell_says_it_in_words(explorer):
+    for row, column, words in ((IT, CAT, ("it", "cat")), (0, 5, ("the", "mat"))):
+        explorer.page.mouse.move(*explorer.point(row, column))
+        weight = explorer.weight(row, column)
+        expect(explorer.say).to_have_text(f"“{words[0]}” gives {weight} of its attention to “{words[1]}”.")
+    expect(explorer.map.locator(".ah-steps")).to_contain_text("÷ √5")
+
+
+def test_the_keyboard_reaches_the_grid_and_walks_in_it(explorer):
+    here = explorer.page.locator(":focus")
+    explorer.slider.focus()
+    for _ in range(8):
+        explorer.page.keyboard.press("Tab")
+        if here.get_attribute("role") == "gridcell":
+            break
+    said = {explorer.say.inner_text()}
+    for key in ("Home", "ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "End", "ArrowLeft"):
+        explorer.page.keyboard.press(key)
+        text = explorer.say.inner_text()
+        assert here.get_attribute("aria-label") == text
+        assert text not in said
+        said.add(text)
+
+
+def test_the_keyboard_walks_in_a_map_too_large_to_name_every_cell(four_heads):
+    grid = four_heads.map.get_by_role("grid").nth(2)
+    assert grid.get_by_role("gridcell").count() == 1
+    grid.get_by_role("gridcell").focus()
+    before = four_heads.say.inner_text()
+    assert before.startswith("c: ")
+    for key in ("Home", "ArrowUp", "ArrowRight"):
+        four_heads.page.keyboard.press(key)
+        expect(four_heads.say).not_to_have_text(before)
+        before = four_heads.say.inner_text()
+        assert before.startswith("c: ")
+        expect(grid.get_by_role("gridcell")).to_be_focused()
+
+
+def test_the_grid_keeps_the_focus_when_it_is_made_anew(explorer):
+    explorer.map.locator(".ah-target[tabindex='0']").focus()
+    explorer.execute("explorer.sentence = 'the dog sat on the mat'")
+    expect(explorer.map.get_by_role("grid")).to_have_attribute("aria-rowcount", "6")
+    expect(explorer.page.locator(":focus")).to_have_role("gridcell")
+
+
+def test_a_click_pins_a_second_one_compares_and_escape_frees(explorer):
+    pins = explorer.map.locator(".ah-pin:visible")
+    explorer.page.mouse.click(*explorer.point(IT, CAT))
+    expect(pins).to_have_count(1)
+    until(explorer.pinned, lambda rows: rows == "[7]")
+    expect(explorer.map.locator(".ah-row-heading")).to_have_text("“it” shares out 1.00")
+    explorer.page.mouse.click(*explorer.point(0, 3))
+    expect(pins).to_have_count(2)
+    until(explorer.pinned, lambda rows: rows == "[7, 0]")
+    expect(explorer.map.locator(".ah-row-heading")).to_have_text(
+        "“it” shares out 1.00 · “the” shares out 1.00"
+    )
+    assert explorer.map.locator(".ah-bars tr").first.locator(".ah-bar").count() == 2
+    explorer.page.mouse.click(*explorer.point(9, 3))  # two can be compared: the third sends the first away
+    until(explorer.pinned, lambda rows: rows == "[0, 9]")
+    explorer.page.keyboard.press("Escape")
+    expect(pins).to_have_count(0)
+    until(explorer.pinned, lambda rows: rows == "[]")
+
+
+def test_enter_pins_the_row_of_the_cursor(explorer):
+    explorer.map.locator(".ah-target[tabindex='0']").focus()
+    explorer.page.keyboard.press("Home")
+    explorer.page.keyboard.press("ArrowUp")
+    row = int(explorer.page.locator("[role=row]:has(:focus)").get_attribute("aria-rowindex")) - 1
+    explorer.page.keyboard.press("Enter")
+    until(explorer.pinned, lambda rows: rows == f"[{row}]")
+    expect(explorer.page.locator(":focus")).to_have_attribute("aria-selected", "true")
+    explorer.page.keyboard.press("Enter")
+    until(explorer.pinned, lambda rows: rows == "[]")
+
+
+def test_the_sentence_is_tinted_by_what_is_looked_at_and_a_word_can_be_pinned(explorer):
+    words = explorer.map.locator(".ah-word")
+    assert words.all_inner_texts() == SENTENCE.split()
+    explorer.page.mouse.move(*explorer.point(IT, 0))
+    printed = explorer.execute("print((100 * explorer.weights[7]).round().int().tolist())")
+    tints = json.loads(printed)
+    shown = "words => words.map(word => parseInt(word.style.getPropertyValue('--ah-weight')))"
+    assert words.evaluate_all(shown) == pytest.approx(tints, abs=1)
+    assert tints.index(max(tints)) == CAT
+    words.nth(3).click()
+    until(explorer.pinned, lambda rows: rows == "[3]")
+
+
+def test_a_pinned_row_from_python_shows(explorer):
+    explorer.execute("explorer.heatmap.pinned = [2]")
+    expect(explorer.map.locator(".ah-pin:visible")).to_have_count(1)
+    expect(explorer.map.locator(".ah-row-heading")).to_contain_text("“sat”")
+
+
+# ---------------------------------------------------------------- from Python
+
+
+def test_weights_set_from_python_are_painted(explorer):
+    before = explorer.pixels()
+    explorer.execute("explorer.heatmap.weights = torch.eye(10)")
+    explorer.repaints(before)
+    explorer.page.mouse.move(*explorer.point(3, 3))
+    expect(explorer.say).to_have_text("“on” gives 1.00 of its attention to “on”.")
+
+
+def test_only_the_head_that_changed_is_painted_otherwise(four_heads):
+    before = four_heads.pixels()
+    four_heads.execute("w = heads.weights.clone(); w[2] = torch.eye(24); heads.weights = w")
+    after = four_heads.repaints(before)
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, True]
+
+
+def test_of_many_quick_changes_the_last_one_stays(four_heads):
+    before = four_heads.pixels()
+    four_heads.execute("heads.weights = torch.eye(24).expand(4, 24, 24)")
+    wanted = four_heads.repaints(before)
+    four_heads.execute("heads.weights = torch.zeros(4, 24, 24)")
+    four_heads.repaints(wanted)
+    four_heads.execute(
+        "for step in range(30): heads.weights = torch.rand(4, 24, 24)\n"
+        "heads.weights = torch.eye(24).expand(4, 24, 24)"
+    )
+    until(four_heads.pixels, lambda now: now == wanted)
+
+
+def test_a_broken_function_is_told_in_words_and_the_map_comes_back(explorer):
+    before = explorer.pixels()
+    explorer.execute("def mine(query, key, value): return 1 / 0")
+    explorer.execute("old = explorer.attention; explorer.attention = mine")
+    expect(explorer.map.get_by_role("status")).to_contain_text("ZeroDivisionError")
+    expect(explorer.map.get_by_role("grid")).to_be_hidden()
+    explorer.execute("explorer.attention = old")
+    expect(explorer.map.get_by_role("grid")).to_be_visible()
+    until(explorer.pixels, lambda now: now == before)
+
+
+def test_a_word_is_only_ever_text(explorer):
+    image = "<img/src=x/onerror=window.ran=1>"
+    script = "<script>window.ran=1</script>"
+    explorer.box.get_by_role("textbox").fill(f"{image} {script} cat")
+    expect(explorer.map.locator(".ah-query").nth(2)).to_have_text("cat")
+    assert explorer.map.locator(".ah-key").all_inner_texts()[:2] == [image, script]
+    explorer.page.mouse.move(*explorer.point(0, 1))
+    expect(explorer.say).to_contain_text(f"“{image}” gives")
+    explorer.page.mouse.click(*explorer.point(1, 0))
+    expect(explorer.map.locator(".ah-row-heading")).to_contain_text(script)
+    label = "<img src=x onerror=window.ran=1>"
+    explorer.execute(f"w = explorer.weights; label = '{label}'; shown = explorer.heatmap")
+    explorer.execute("shown.update(w, queries=[label] * 3, keys=[label] * 3, steps=[(label, 2.0)], scores=w)")
+    explorer.execute("shown.title = shown.message = label")
+    expect(explorer.map.locator(".ah-title")).to_have_text(label)
+    expect(explorer.map.get_by_role("status")).to_have_text(label)
+    expect(explorer.map.locator(".ah-steps")).to_contain_text(label)
+    assert explorer.map.locator("img, script").count() == 0
+    assert explorer.page.evaluate("window.ran") is None
+
+
+# ---------------------------------------------------------------- where labels stand
+
+
+def boxes(live: Live, selector: str) -> list[dict]:
+    """The outlines of what is visible in the first head, from top to bottom."""
+    found = live.map.locator(".ah-head").first.locator(selector).filter(visible=True)
+    return sorted((node.bounding_box() for node in found.all()), key=lambda box: box["y"])
+
+
+def test_captions_and_labels_keep_clear_of_each_other(explorer):
+    explorer.execute("explorer.heatmap.update(torch.rand(4, 40), queries=list('abcd'), keys=range(40))")
+    expect(explorer.map.get_by_role("grid")).to_have_attribute("aria-colcount", "40")
+    keys, queries = boxes(explorer, ".ah-axis")
+    assert queries["x"] + queries["width"] <= explorer.map.locator("canvas").bounding_box()["x"]
+    assert keys["y"] + keys["height"] <= boxes(explorer, ".ah-key")[0]["y"] + 2
+
+
+def test_labels_make_way_for_the_cursors_own(four_heads):
+    for row in range(8, 14):
+        four_heads.page.mouse.move(*four_heads.point(row, row))
+        expect(four_heads.say).to_contain_text(f"“{row}” gives")
+        for kind in ("query", "key"):
+            expect(four_heads.map.locator(f".ah-{kind}.ah-here").first).to_have_text(str(row))
+        labels = boxes(four_heads, ".ah-query")
+        assert len(labels) > 8
+        assert all(b["y"] - a["y"] > 11 for a, b in itertools.pairwise(labels))  # the letters are 11 px
+
+
+def test_a_row_of_words_too_long_to_show_takes_no_room(explorer):
+    for tired in (1, 2):  # drawn first with other labels, then again with the same
+        explorer.execute(f"explorer.heatmap.update(torch.rand(64, 64) / {tired}, queries=None, keys=None)")
+        expect(explorer.map.get_by_role("grid")).to_have_attribute("aria-colcount", "64")
+        until(explorer.map.locator(".ah-words").bounding_box, lambda box: box is None)
+
+
+# ---------------------------------------------------------------- the plane
+
+
+def test_the_query_is_dragged_and_the_weights_follow(look_up):
+    before, said = look_up.pixels(), look_up.execute("print(look_up)")
+    query = look_up.box.get_by_role("slider", name="query")
+    dot = query.locator("circle").bounding_box()
+    x, y = dot["x"] + dot["width"] / 2, dot["y"] + dot["height"] / 2
+    look_up.page.mouse.move(x, y)
+    look_up.page.mouse.down()
+    look_up.page.mouse.move(x - 150, y + 80, steps=6)
+    look_up.repaints(before)
+    look_up.page.mouse.up()
+    assert look_up.execute("print(look_up)") != said
+    moved = until(lambda: query.locator("circle").bounding_box(), lambda now: abs(now["x"] - dot["x"]) > 100)
+    assert moved["y"] > dot["y"] + 50
+    x, y = map(float, look_up.execute("print(*look_up.query)").split())
+    assert x < 0 < y
+
+
+def test_arrow_keys_move_the_query(look_up):
+    before = look_up.pixels()
+    query = look_up.box.get_by_role("slider", name="query")
+    query.focus()
+    for _ in range(3):
+        look_up.page.keyboard.press("ArrowLeft")
+    look_up.repaints(before)
+    expect(query).to_be_focused()
+    until(lambda: look_up.execute("print(*look_up.query)"), lambda at: at == "0.6 1.2\n")
+
+
+# ---------------------------------------------------------------- themes
+
+CONTRAST = """nodes => {
+    const one = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgba = (colour) => { // whatever its notation
+        one.clearRect(0, 0, 1, 1); one.fillStyle = colour; one.fillRect(0, 0, 1, 1);
+        return one.getImageData(0, 0, 1, 1).data;
+    };
+    const over = (top, under) => under.map((u, i) => u + (top[i] - u) * top[3] / 255);
+    const behind = (node) => {
+        if (!node) return [255, 255, 255];
+        return over(rgba(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+    };
+    const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+    const bright = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    return nodes.filter((node) => node.innerText?.trim()).map((node) => {
+        const ground = behind(node);
+        const style = getComputedStyle(node);
+        const text = over(rgba(node instanceof SVGElement ? style.fill : style.color), ground);
+        const [low, high] = [bright(text), bright(ground)].sort((a, b) => a - b);
+        return [(high + 0.05) / (low + 0.05), node.className, node.innerText.slice(0, 30)];
+    });
+}"""
+READ = (
+    ".ah-say, .ah-message, em, td, .ah-label, .ah-axis, .ah-heading, .ah-word, .ah-foot span, .ah-button, "
+    ".ah-toggle"
+)
+CONTROLS = ".attention-controls .widget-label, .attention-controls .widget-toggle-button"
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_every_text_is_readable_in_both_themes(explorer, look_up, theme):
+    explorer.execute("explorer.mask = 'causal'; explorer.heatmap.pinned = [7, 9]")
+    explorer.execute(
+        "explorer.heatmap.weights = torch.linspace(0, 1, 10).repeat(10, 1)"
+    )  # a word of each tint
+    explorer.execute("explorer.heatmap.message = 'words'")
+    try:
+        explorer.notebook.command("apputils:change-theme", theme=theme)
+        light = str(theme == "JupyterLab Light").lower()
+        explorer.page.locator(f"body[data-jp-theme-light={light}]").wait_for(state="attached")
+        expect(explorer.map.get_by_role("status")).to_have_text("words")
+        found = explorer.map.locator(READ).evaluate_all(CONTRAST)
+        found += look_up.box.locator(".plane-title").evaluate_all(CONTRAST)
+        found += explorer.box.locator(CONTROLS).evaluate_all(CONTRAST)
+        assert len(found) > 50
+        assert [entry for entry in found if entry[0] < 4.5] == []
+    finally:
+        explorer.notebook.command("apputils:change-theme", theme="JupyterLab Light")

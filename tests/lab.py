@@ -1,0 +1,201 @@
+"""A real JupyterLab on a copy of the notebooks, and Chromium on it: for browser tests and benchmark."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+from playwright.sync_api import Browser, BrowserContext, Locator, sync_playwright
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SETTINGS = {
+    "docmanager-extension/plugin": {"autosave": False},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+IN_PAGE = """
+window.panel = () => window.jupyterapp?.shell.currentWidget; // the notebook in front
+window.kernel = () => panel()?.sessionContext?.session?.kernel;
+"""
+SECONDS = 1000  # in Playwright's milliseconds
+
+
+class Lab:
+    """A running JupyterLab: `url`, and `root`, the folder it serves."""
+
+    def __init__(self, url: str, root: Path):
+        self.url = url
+        self.root = root
+
+    def write(self, name: str, cells: Sequence[str]) -> str:
+        """Write a notebook of these code cells; returns its path for `Notebook`."""
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        book.metadata["kernelspec"] = KERNELSPEC  # without one, JupyterLab would ask which kernel to start
+        nbformat.write(book, self.root / name)
+        return name
+
+    def shut_kernel_down(self, kernel: str) -> None:
+        """Through the server, so that it works whatever has become of the page."""
+        request = urllib.request.Request(f"{self.url}/api/kernels/{kernel}", method="DELETE")
+        urllib.request.urlopen(request, timeout=20).close()
+
+
+def need_chromium() -> None:
+    """Without Chromium, skip the test; or fail it, where one was promised (REQUIRE_BROWSER=1)."""
+    import pytest  # here, because the benchmark runs without it
+
+    if CHROMIUM is None:
+        why = "no Chromium on this machine: apt-get install chromium"
+        (pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip)(why)
+
+
+@contextmanager
+def running_lab(scratch: Path) -> Iterator[Lab]:
+    """JupyterLab with files, settings, workspaces and configuration of its own: nothing is written back."""
+    root = scratch / "root"
+    shutil.copytree(NOTEBOOKS, root / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for plugin, values in SETTINGS.items():
+        file = scratch / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+    env = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(scratch / "config"),
+        "JUPYTER_DATA_DIR": str(scratch / "data"),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(scratch / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(scratch / "workspaces"),
+        "IPYTHONDIR": str(scratch / "ipython"),
+    }
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
+        "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=",
+        "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
+        "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={root}",
+    ]  # fmt: skip
+    log = scratch / "lab.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
+    lab = Lab(f"http://127.0.0.1:{port}", root)
+    try:
+        _wait_for(lab, process, log)
+        yield lab
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{lab.url}/api", timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.2)
+    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-2000:])
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Notebook:
+    """One notebook, open in a page of its own. `errors` is what the console said, `hosts` who was asked."""
+
+    def __init__(self, context: BrowserContext, lab: Lab, path: str):
+        self.lab = lab
+        self.page = context.new_page()
+        self.page.add_init_script(IN_PAGE)
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("pageerror", lambda error: self.errors.append(f"page error: {error}"))
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.on("websocket", lambda socket: self._asked(socket.url))
+        self.page.goto(f"{lab.url}/lab/tree/{path}?reset")
+        self.page.wait_for_function("() => kernel()?.status === 'idle'", timeout=120 * SECONDS)
+        self.kernel = self.page.evaluate("() => kernel().id")
+        self.command("application:toggle-left-area")
+
+    def close(self) -> None:
+        """Close the page and shut its kernel down."""
+        self.page.close()
+        self.lab.shut_kernel_down(self.kernel)
+
+    def command(self, name: str, **arguments) -> None:
+        """One of JupyterLab's own commands, to its end."""
+        self.page.evaluate("([name, given]) => jupyterapp.commands.execute(name, given)", [name, arguments])
+
+    def _asked(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("data", "blob"):
+            self.hosts.add(urlsplit(url).hostname)
+
+    def run_all(self) -> None:
+        """Run every cell and wait for the last one."""
+        self.command("notebook:run-all-cells")
+
+    def execute(self, code: str) -> str:
+        """Run code in the notebook's kernel; returns what it printed, or its traceback."""
+        return self.page.evaluate(
+            """async (code) => {
+                const request = kernel().requestExecute({ code });
+                const said = [];
+                request.onIOPub = ({ header, content }) => {
+                    if (header.msg_type === "stream") said.push(content.text);
+                    if (header.msg_type === "error") said.push(`${content.ename}: ${content.evalue}`);
+                };
+                await request.done;
+                return said.join("");
+            }""",
+            code,
+        )
+
+    def outputs(self) -> list[dict]:
+        """The outputs of every cell, as nbformat has them."""
+        return self.page.evaluate(
+            """() => panel().content.widgets
+                .filter((cell) => cell.model.type === "code")
+                .flatMap((cell) => cell.model.outputs.toJSON())"""
+        )
+
+    def cell_errors(self) -> list[dict]:
+        """The error outputs, and the words on stderr, of every cell."""
+        return [o for o in self.outputs() if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+    def show_all(self) -> None:
+        """Make the page as tall as the notebook, because JupyterLab draws only what is in sight."""
+        height = self.page.evaluate(
+            """() => Math.max(...[...document.querySelectorAll(".jp-WindowedPanel-outer, .jp-Notebook")]
+                .map((node) => node.scrollHeight))"""
+        )
+        width = self.page.viewport_size["width"]
+        self.page.set_viewport_size({"width": width, "height": min(int(height) + 200, 30_000)})
+
+    def widget(self, selector: str = ".ah", n: int = 0) -> Locator:
+        """The n-th heatmap, or another part of the page, once it is there."""
+        found = self.page.locator(f".jp-NotebookPanel {selector}").nth(n)
+        found.wait_for(timeout=60 * SECONDS)
+        return found
