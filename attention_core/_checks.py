@@ -21,6 +21,8 @@ def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:
         raise ValueError("query and key have 0 features: there is nothing to compare")
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"key has {key.shape[-2]} positions but value has {value.shape[-2]}")
+    if query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+        return  # broadcast_shapes would take longer than all the rest of these checks
     try:
         torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
     except RuntimeError:

@@ -588,3 +588,12 @@ def test_a_map_without_cells_is_nothing_to_show(shape):
     assert heatmap.figure().texts[0].get_text() == "nothing to show yet"
     heatmap.message = "Type a word."
     assert heatmap.figure().texts[0].get_text() == "Type a word."
+
+
+def test_the_caption_does_not_call_a_wrong_softmax_right():
+    scores = torch.tensor([[0.0, 1.0], [3.0, -1.0]])
+    captions = {dim: AttentionHeatmap(scores.softmax(dim)).figure().get_supxlabel() for dim in (-1, -2)}
+    assert captions[-1] == "Each row is one query; its weights sum to 1."
+    assert captions[-2] == "Each row is one query; here rows sum to 0.93 … 1.07."
+    masked = AttentionHeatmap(torch.tensor([[0.0, 0.0], [0.5, 0.5]]))
+    assert masked.figure().get_supxlabel() == captions[-1]

@@ -66,6 +66,17 @@ function inWords(frame, cell) {
   return [query, " gives ", two(frame.weights[at(frame, cell)]), " of its attention to ", key, "."];
 }
 
+function sumsInWords(frame) { // a wrong softmax must not stand under a caption that calls it right
+  let [low, high] = [Infinity, -Infinity];
+  for (let start = 0; start < frame.weights.length; start += frame.columns) {
+    let sum = 0;
+    for (let i = start; i < start + frame.columns; i++) sum += frame.weights[i];
+    if (sum !== 0) [low, high] = [Math.min(low, sum), Math.max(high, sum)];
+  }
+  const usual = low === Infinity || (Math.abs(low - 1) < 0.005 && Math.abs(high - 1) < 0.005);
+  return usual ? "its weights sum to 1" : `here rows sum to ${two(low)} … ${two(high)}`;
+}
+
 // The arithmetic behind one cell, a [label, number, remark] each; null when Python sent no scores.
 function arithmetic(frame, cell) {
   if (!frame.scores) return null;
@@ -254,7 +265,7 @@ function render({ model, el }) {
   const rowHeading = element("div", "ah-heading ah-row-heading", panel);
   const bars = element("table", "ah-bars", panel);
   const foot = element("div", "ah-foot", root);
-  element("span", "ah-caption", foot).textContent = "Each row is one query; its weights sum to 1.";
+  const caption = element("span", "ah-caption", foot);
   const hint = element("span", "ah-hint", foot);
   hint.textContent = "Point or use arrow keys; click or Enter pins a row, Escape frees it.";
   const legend = element("span", "ah-legend", foot);
@@ -580,6 +591,11 @@ function render({ model, el }) {
   // ---- frames
 
   function draw() {
+    show();
+    root.dataset.frames = String(Number(root.dataset.frames ?? 0) + 1); // what benchmarks and tests wait for
+  }
+
+  function show() {
     const next = readFrame(model.get("_frame"));
     const empty = !next || next.rows === 0 || next.columns === 0;
     title.textContent = model.get("title");
@@ -601,10 +617,10 @@ function render({ model, el }) {
     }
     perRow.checked = model.get("per_row");
     [legendLow.textContent, legendHigh.textContent] = perRow.checked ? ["0", "row’s largest"] : ["0", "1"];
+    caption.textContent = `Each row is one query; ${sumsInWords(frame)}.`;
     legendMask.hidden = !frame.allowed || !frame.allowed.includes(0);
     showCursor();
     nameAllSoon();
-    root.dataset.frames = String(Number(root.dataset.frames ?? 0) + 1); // what benchmarks and tests wait for
   }
 
   function showSums({ head, sums }) {

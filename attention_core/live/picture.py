@@ -82,8 +82,17 @@ def heatmap_figure(
     if n_heads == 1:
         shown[0].set_title("keys: looked at →", fontsize=8, color=QUIET, loc="left")
     shown[0].set_ylabel("queries", fontsize=8, color=QUIET)
-    figure.supxlabel("Each row is one query; its weights sum to 1.", fontsize=8, color=QUIET)
+    figure.supxlabel(f"Each row is one query; {sums_in_words(weights)}.", fontsize=8, color=QUIET)
     return figure
+
+
+def sums_in_words(weights: np.ndarray) -> str:
+    """What rows sum to: a wrong softmax must not stand under a caption that calls it right."""
+    sums = weights.sum(axis=-1)
+    sums = sums[sums != 0]  # a row that may look nowhere shares out nothing
+    if sums.size == 0 or np.abs(sums - 1).max() < 0.005:
+        return "its weights sum to 1"
+    return f"here rows sum to {sums.min():.2f} … {sums.max():.2f}"
 
 
 def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
