@@ -1,5 +1,11 @@
-"""One torch thread in each test, and in each kernel that a test starts: two workers share two cores."""
+"""What all tests share: one torch thread for each, and no stop-watch over random examples."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported for the first time
+from hypothesis import settings
+
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch is imported; kernels that tests start have it too
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")

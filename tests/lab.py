@@ -185,15 +185,6 @@ class Notebook:
         """The error outputs, and the words on stderr, of every cell."""
         return [o for o in self.outputs() if o["output_type"] == "error" or o.get("name") == "stderr"]
 
-    def show_all(self) -> None:
-        """Make the page as tall as the notebook, because JupyterLab draws only what is in sight."""
-        height = self.page.evaluate(
-            """() => Math.max(...[...document.querySelectorAll(".jp-WindowedPanel-outer, .jp-Notebook")]
-                .map((node) => node.scrollHeight))"""
-        )
-        width = self.page.viewport_size["width"]
-        self.page.set_viewport_size({"width": width, "height": min(int(height) + 200, 30_000)})
-
     def widget(self, selector: str = ".ah", n: int = 0) -> Locator:
         """The n-th heatmap, or another part of the page, once it is there."""
         found = self.page.locator(f".jp-NotebookPanel {selector}").nth(n)

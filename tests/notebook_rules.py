@@ -37,7 +37,7 @@ def counts(book: NotebookNode) -> Iterator[str]:
 
 
 def stored_outputs(book: NotebookNode) -> Iterator[str]:
-    """A cell that ends in an expression shows something; ending it with ; says that it need not."""
+    """A cell that ends in an expression shows something. A ; hides nothing from nbval."""
     for cell in _code(book):
         try:
             body = ast.parse(TransformerManager().transform_cell(cell.source)).body
@@ -46,7 +46,9 @@ def stored_outputs(book: NotebookNode) -> Iterator[str]:
             continue
         if not body:
             yield f"{cell.id}: is an empty code cell"
-        elif isinstance(body[-1], ast.Expr) and not cell.outputs and not cell.source.rstrip().endswith(";"):
+        elif isinstance(body[-1], ast.Expr) and cell.source.rstrip().endswith(";"):
+            yield f"{cell.id}: ends in a ; which hides nothing from nbval: give the result a name"
+        elif isinstance(body[-1], ast.Expr) and not cell.outputs:
             yield f"{cell.id}: ends in an expression but has no output"
 
 

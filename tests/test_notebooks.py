@@ -48,7 +48,7 @@ def good():
             prose("first-part", "## Part\n\n### Detail\n\n```python\n# no heading\n```\n\na | b\n--- | ---"),
             prose("solution", "## Other\n\n<details>\n\n```python\nlong = 1\n```\n\n</details>"),
             code("say", "print(x)", 3, [new_output("stream", name="stdout", text="1\n")]),
-            code("quiet", "list.sort([]);", 4),
+            code("quiet", "nothing = list.sort([])", 4),
             prose("far", "See [their notebook](https://example.org/work/more.ipynb) at 0x7f12345678."),
         ],
     )
@@ -83,6 +83,7 @@ BREAKAGES = {
     "a cell was run twice": (change(6, execution_count=9), "counts are [1, 2, 3, 9]"),
     "an output is missing": (change(5, outputs=[]), "say: ends in an expression but has no output"),
     "a picture is missing": (change(2, outputs=[]), "map: ends in an expression but has no output"),
+    "a semicolon": (change(6, source="list.sort([]);"), "quiet: ends in a ; which hides nothing"),
     "not Python": (change(1, source="x = = 1"), "make: is not Python"),
     "empty": (change(1, source="# later"), "make: is an empty code cell"),
     "widget states": (metadata("widgets", {}), "metadata.widgets"),

@@ -647,12 +647,15 @@ function render({ model, el }) {
     queueMicrotask(draw); // when all that one message changes has been set
   }
 
-  function fit() { // the page has made room, or another room than before
-    if (root.clientWidth === 0 || root.clientWidth === width) return;
+  function fit() { // into the room that the page gives
     width = root.clientWidth;
     colours = null; // outside of a page there are none
-    cancelAnimationFrame(fitting); // in a frame of its own: the observer must not see what it causes
-    fitting = requestAnimationFrame(draw);
+    draw();
+  }
+
+  function fitSoon() { // in a frame of its own: the observer must not see what it causes
+    cancelAnimationFrame(fitting);
+    fitting = requestAnimationFrame(fit);
   }
 
   perRow.onchange = () => { model.set("per_row", perRow.checked); model.save_changes(); };
@@ -662,10 +665,11 @@ function render({ model, el }) {
   model.on(changes, changed);
   model.on("change:pinned", pins);
   model.on("msg:custom", saved);
-  const resized = new ResizeObserver(fit);
-  resized.observe(root); // it also calls for the first drawing
+  const resized = new ResizeObserver(() => { if (root.clientWidth && root.clientWidth !== width) fitSoon(); });
+  resized.observe(root);
   const themed = new MutationObserver(() => { colours = null; changed(); }); // JupyterLab names its theme on the body
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+  fitSoon();
   return () => {
     cancelAnimationFrame(waiting);
     cancelAnimationFrame(fitting);

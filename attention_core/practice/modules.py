@@ -18,14 +18,7 @@ def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.
     projection may have one.
     Raises: Stop, when it is unfinished, raises, lacks a projection, or learns anything else.
     """
-    kind = answer if isinstance(answer, type) else type(answer)
-    if not issubclass(kind, nn.Module):
-        raise Stop(
-            "wrong", f"give the class, which inherits from nn.Module; this is {a(answer)}", bug="not-a-module"
-        )
-    if kind.forward is nn.Module.forward or untouched(kind.forward):
-        raise Stop("not started", "not started yet: forward is still to be written.")
-    module = _made(answer, sizes) if isinstance(answer, type) else copy.deepcopy(answer)
+    module = begun(answer, sizes)
     for name in names:
         _check_projection(
             answer, name, getattr(module, name, None), sizes[0] if isinstance(answer, type) else None, bias
@@ -42,6 +35,18 @@ def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.
             # torch's own start is so small that all weights are nearly alike, and mistakes with them
             parameter.copy_(random(*parameter.shape, seed=900 + i) * 0.7 / math.sqrt(layers[0].in_features))
     return module.eval()
+
+
+def begun(answer, sizes: tuple[int, ...]) -> nn.Module:
+    """The learner's module, made of `sizes` if a class was given, else a copy. Raises: Stop if unfinished."""
+    kind = answer if isinstance(answer, type) else type(answer)
+    if not issubclass(kind, nn.Module):
+        raise Stop(
+            "wrong", f"give the class, which inherits from nn.Module; this is {a(answer)}", bug="not-a-module"
+        )
+    if kind.forward is nn.Module.forward or untouched(kind.forward):
+        raise Stop("not started", "not started yet: forward is still to be written.")
+    return _made(answer, sizes) if isinstance(answer, type) else copy.deepcopy(answer)
 
 
 def _made(answer: type, sizes: tuple[int, ...]) -> nn.Module:

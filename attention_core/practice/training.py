@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from attention_core._calling import a
 from attention_core.masks import causal_mask
 from attention_core.practice.exercise import Bug, Case, Exercise, Stop, random
+from attention_core.practice.modules import begun
 from attention_core.tasks import Repeat, Task
 from attention_core.transformer import TinyTransformer
 
@@ -252,7 +253,7 @@ def block(
 
 def _made(answer) -> tuple[Callable, tuple]:
     """The learner's block, with norms that do something, so that it matters which is used where."""
-    module = answer(8, 2) if isinstance(answer, type) else answer
+    module = begun(answer, (8, 2))
     missing = [name for name in _PARTS if not isinstance(getattr(module, name, None), nn.Module)]
     if missing:
         raise Stop("wrong", f"{missing[0]} is missing: leave __init__ as it was")
