@@ -36,7 +36,7 @@ def learners_line(error: Exception) -> tuple[int, str] | None:
 
 
 def takes(function: Callable, argument: str = "allowed") -> tuple[float, bool]:
-    """How many arguments a function or module takes by place; whether it takes `argument` by name only."""
+    """How many arguments a function or module takes by place; whether it takes `argument` by its name."""
     try:
         parameters = inspect.signature(
             function.forward if isinstance(function, nn.Module) else function
@@ -46,7 +46,7 @@ def takes(function: Callable, argument: str = "allowed") -> tuple[float, bool]:
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return float("inf"), False
     by_place = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
-    return by_place, any(p.kind is p.KEYWORD_ONLY and p.name == argument for p in parameters)
+    return by_place, any(p.kind is not p.POSITIONAL_ONLY and p.name == argument for p in parameters)
 
 
 def a(thing) -> str:

@@ -18,6 +18,7 @@ from attention_core.live.call import Unusable, call_attention
 from attention_core.practice import check, multi_head, recipes, single_head, suspects, training
 from attention_core.practice.exercise import Bug, Exercise, parts, same
 from attention_core.practice.result import Result
+from attention_core.practice.source import line_to_look_at
 
 EXERCISES = [thing for thing in vars(check).values() if isinstance(thing, Exercise)]
 CLASSIC = {  # the fifteen of the lesson plan
@@ -193,7 +194,10 @@ class NoForward(nn.Module):
 def test_an_untouched_stub_is_not_started_yet(exercise, answer):
     result = exercise(answer)
     assert (result.status, result.bug, bool(result)) == ("not started", None, False)
-    assert repr(result) == f"○ {exercise.name}: not started yet. Replace the ... and run this cell again."
+    assert (
+        repr(result)
+        == f"○ {exercise.name}: not started yet. Replace the ... above, run that cell, then this one."
+    )
 
 
 @pytest.mark.parametrize("answer", [Stub, NoForward, StubOfALine])
@@ -437,6 +441,32 @@ def test_the_name_the_smallest_example_and_the_line():
         for r in pair
         for x in r.tolist()
     ]
+
+
+def test_the_line_is_of_the_body_and_of_the_method_that_is_called():
+    def softmax_of(scores, dim=-2):
+        shares = scores.softmax(dim)
+        return shares
+
+    class Both(Plain):
+        def __init__(self, dim):
+            super().__init__(dim)
+            self.names = ("to_key", "to_value")
+
+        def forward(self, x, allowed=None):
+            q, k, v = self.to_query(x), self.to_key(x), self.to_key(x)
+            return scaled_dot_product_attention(q, k, v, allowed)
+
+    assert check.softmax(softmax_of).where[1] == "shares = scores.softmax(dim)"
+    assert line_to_look_at(Both, "to_key")[1].startswith("q, k, v = ")
+    assert check.self_attention(Both).where == line_to_look_at(Both, "to_key")
+    assert line_to_look_at(softmax_of, "nothing like it") is None
+
+
+def test_a_modules_parameters_are_large_enough_for_a_mistake_to_show():
+    row = next(row for row in ROWS if row.exercise == "self_attention" and row.bug == "no-scale")
+    result = check.self_attention(row.answer)
+    assert (result.expected - result.got).abs().max() > 0.1
 
 
 def test_two_numbers_that_differ_are_not_shown_as_the_same():

@@ -176,8 +176,15 @@ def test_the_summary_counts_what_was_right():
     ]
 
 
+def test_running_a_cell_again_takes_no_choice_back():
+    first = ask()
+    first.choose("mat")
+    assert ask() is first and len(predictions) == 1
+    assert predict(QUESTION, ["other", "options"]) is not first and len(predictions) == 1
+
+
 def test_the_same_question_again_takes_the_place_of_the_first():
-    ask().choose("mat")
+    ask()
     predict("another?", ["a", "b"])
     ask()
     assert len(predictions) == 2

@@ -21,7 +21,7 @@ from attention_core.probes import Verdict
 
 SAME = 1e-4  # float32 sums in another order differ by less, known mistakes by far more
 _MOST_ROWS = 8  # of an example that is shown whole
-_STUB = "not started yet. Replace the ... and run this cell again."
+_STUB = "not started yet. Replace the ... above, run that cell, then this one."
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,9 @@ class Exercise:
         name, place, off = self._furthest(trial)
         what = {0: f"{name} differ" if name.endswith("s") else f"{name} differs", 1: "a property fails"}
         headline = f"not right yet: {what.get(fails, f'{fails} properties fail')}"
-        far = f"{name}[{', '.join(map(str, place))}] is off by {number(off)}."
+        far = f"{name}[{', '.join(map(str, place))}] is " + (
+            f"off by {number(off)}." if off < math.inf else "NaN or ∞."
+        )
         details = () if trial.expected[0].dtype == torch.bool else (far,)
         return {"status": "wrong", "headline": headline, "details": details, "evidence": verdicts}
 
@@ -245,7 +247,7 @@ def random(*shape: int, seed: int, decimals: int | None = None, dtype=torch.floa
 
 
 def by_place(function: Callable) -> Callable:
-    """The function, given `allowed` as its last argument even if it takes it by name only."""
+    """The function, given `allowed` by its name where it has one: other arguments may stand before it."""
     if not takes(function)[1]:
         return function
 

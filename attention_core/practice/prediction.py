@@ -197,7 +197,11 @@ class Predictions:
         self._asked: dict[str, Prediction] = {}
 
     def add(self, prediction: Prediction) -> Prediction:
-        """Keep it; the same question asked again takes the place of the earlier one."""
+        """Keep it, in the place of the same question asked before, unless that one is answered already."""
+        before = self._asked.get(prediction.question)
+        again = before is not None and before.options == prediction.options
+        if again and before.chosen is not None and prediction._answer is _NOTHING:
+            return before  # running a cell again takes no choice back
         self._asked[prediction.question] = prediction
         return prediction
 
