@@ -791,6 +791,17 @@ def cosine_for_dot_product(query, key, value, allowed=None):
 
 @unlisted(
     "attention",
+    "not right yet: weights differ",
+    lambda f: 1e-4 < (f(*_sample())[1] - _reference()[1]).abs().max() < 1e-2,
+)
+def with_few_digits(query, key, value, allowed=None):
+    scores = (query.bfloat16() @ key.mT.bfloat16()).to(query.dtype) / query.shape[-1] ** 0.5
+    weights = _masked(scores, allowed)
+    return weights @ value, weights
+
+
+@unlisted(
+    "attention",
     "it should return (output, weights); it returned a Tensor",
     lambda f: isinstance(f(*_sample()), Tensor),
 )

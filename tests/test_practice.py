@@ -466,7 +466,7 @@ def test_the_line_is_of_the_body_and_of_the_method_that_is_called():
 def test_a_modules_parameters_are_large_enough_for_a_mistake_to_show():
     row = next(row for row in ROWS if row.exercise == "self_attention" and row.bug == "no-scale")
     result = check.self_attention(row.answer)
-    assert (result.expected - result.got).abs().max() > 0.1
+    assert result.expected.max() - result.expected.min() > 0.6  # with torch's own start, 0.2
 
 
 def test_two_numbers_that_differ_are_not_shown_as_the_same():

@@ -156,6 +156,13 @@ def test_a_point_belongs_to_the_model_that_was_measured():
     assert view.history == {"loss": ([0, 1, 2], [0.0, 1.0, 2.0]), "rare": ([1, 2], [7.0, 7.0])}
 
 
+def test_a_report_after_the_loop_reaches_the_page():
+    view = Loop().run(TASK.batches(3, 8)).view
+    view.report(unseen=0.5)
+    assert [curve[0] for curve in view.panel._state["curves"]] == ["loss", "accuracy", "unseen"]
+    assert view.history["unseen"] == ([3], [0.5])
+
+
 def test_a_second_watch_begins_a_new_record():
     loop = Loop().run(TASK.batches(20, 8))
     loop.view.frame = 1
@@ -452,6 +459,15 @@ def test_a_saved_notebook_shows_curves_and_how_the_map_formed():
     loop.view.head = 1
     maps = [ax.images[0].get_array() for ax in loop.view.figure().axes if ax.images]
     assert np.allclose(maps[0], loop.view.frames[0].weights[1][1])
+
+
+def test_a_still_picture_hatches_what_may_not_be_looked_at():
+    loop = Loop(make(causal=True), allowed=causal_mask(4)).run(TASK.batches(10, 8))
+    maps = [ax for ax in loop.view.figure().axes if ax.images]
+    for ax in maps:
+        assert np.array_equal(ax.images[0].get_array().mask, ~causal_mask(4).numpy())
+        assert ax.patch.get_hatch()
+    assert torch.equal(loop.view.heatmap.allowed[0], causal_mask(4))
 
 
 def test_moments_are_where_the_map_changed():

@@ -1,0 +1,158 @@
+"""The explorers of lessons 02 to 04 under the learner's hands, in a real JupyterLab."""
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+HEADS = """
+from attention_core.live import MultiHeadExplorer
+heads = MultiHeadExplorer("the cat sat on the mat because it was tired")
+heads
+"""
+POSITIONS = """
+from attention_core.live import PositionExplorer, SinusoidExplorer
+clocks = SinusoidExplorer()
+positions = PositionExplorer("the dog chased the cat because the cat ran")
+clocks
+"""
+TRAINING = """
+import torch
+from torch.nn.functional import cross_entropy
+from attention_core import SinusoidalEncoding
+from attention_core.live import TrainingView
+from attention_core.tasks import Reverse, accuracy
+from attention_core.transformer import TinyTransformer
+torch.manual_seed(0)
+task = Reverse(length=8)
+model = TinyTransformer(10, positions=SinusoidalEncoding(32))
+view = TrainingView(model, torch.arange(8)[None])
+view
+"""
+LOOP = """
+optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+for _, (x, y) in view.watch(task.batches(5000)):
+    logits, _ = model(x)
+    loss = cross_entropy(logits.flatten(0, 1), y.flatten())
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    view.report(loss=loss, accuracy=accuracy(logits, y))
+"""
+
+
+def until(read, wanted, seconds: float = 30):
+    end = time.monotonic() + seconds
+    while not wanted(answer := read()):
+        assert time.monotonic() < end, f"still {answer!r:.300} after {seconds} s"
+        time.sleep(0.05)
+    return answer
+
+
+def painted(box) -> list[str]:
+    return box.locator("canvas").evaluate_all("all => all.map(c => c.toDataURL())")
+
+
+@pytest.fixture
+def page_of(lab, open_notebook):
+    """Opens these cells, and afterwards looks for complaints and for requests that left the machine."""
+    opened = []
+
+    def open_cells(name, *cells):
+        opened.append(open_notebook(lab.write(f"{name}.ipynb", cells)))
+        return opened[-1]
+
+    yield open_cells
+    for notebook in opened:
+        try:
+            assert notebook.errors == [] and notebook.cell_errors() == []
+            assert notebook.hosts == {"127.0.0.1"}, "a request left the machine"
+        finally:
+            notebook.close()
+
+
+def test_the_heads_share_a_cursor_and_can_be_cut_and_silenced(page_of):
+    notebook = page_of("heads", HEADS)
+    notebook.run_all()
+    box = notebook.widget(".jp-OutputArea-output:has(.ah)")
+    grids = box.get_by_role("grid")
+    expect(grids).to_have_count(4)
+
+    grid = grids.nth(2).bounding_box()
+    notebook.page.mouse.move(grid["x"] + 1.5 * grid["width"] / 10, grid["y"] + 7.5 * grid["height"] / 10)
+    expect(box.locator(".ah-say")).to_contain_text("“it” gives")
+    expect(box.locator(".ah-in-heads tr")).to_have_count(4)  # the one cell, with a number from each head
+    cells = box.locator(".ah-cell").evaluate_all("all => all.map(n => n.style.left + ' ' + n.style.top)")
+    assert len(cells) == 4 and len(set(cells)) == 1
+
+    box.get_by_label("head 0 on").click()
+    until(lambda: notebook.execute("print(heads.off, heads.change > 0.1)").strip(), lambda s: s == "[0] True")
+    box.get_by_role("button", name="only head 2").click()
+    until(lambda: notebook.execute("print(heads.solo)").strip(), lambda said: said == "2")
+    box.get_by_role("button", name="8", exact=True).click()
+    expect(grids).to_have_count(8)
+    assert notebook.execute("print(heads.num_heads, heads.off)").strip() == "8 []"
+    before = painted(box)
+    box.get_by_role("button", name="reseed").press("Enter")  # by keyboard
+    until(lambda: painted(box), lambda now: now != before)
+
+
+def test_clocks_turn_by_hand_and_by_keyboard(page_of):
+    notebook = page_of("positions", POSITIONS, "positions")
+    notebook.run_all()
+    box = notebook.widget(".jp-OutputArea-output:has(.sm-map)")
+    said = box.locator(".sm-said")
+    here = box.locator("[data-part=position]")
+    start = int(notebook.execute("print(clocks.position)"))
+    here.focus()
+    notebook.page.keyboard.press("ArrowRight")
+    until(lambda: notebook.execute("print(clocks.position)").strip(), lambda p: p == str(start + 1))
+    text = said.inner_text()
+    flag = here.bounding_box()
+    x, y = flag["x"] + flag["width"] / 2, flag["y"] + 9
+    notebook.page.mouse.move(x, y)
+    notebook.page.mouse.down()
+    notebook.page.mouse.move(x + 120, y, steps=6)
+    notebook.page.mouse.up()
+    until(lambda: int(notebook.execute("print(clocks.position)")), lambda p: p > start + 5)
+    until(said.inner_text, lambda now: now != text)
+    for name in ("Position", "Distance", "Dimensions", "Base"):
+        expect(box.get_by_role("slider", name=name).first).to_be_attached()
+
+
+def test_a_scheme_is_switched_and_words_are_shuffled(page_of):
+    notebook = page_of("schemes", POSITIONS, "positions")
+    notebook.run_all()
+    box = notebook.widget(".jp-OutputArea-output:has(.ah)")
+    before = painted(box)
+    box.get_by_role("button", name="rotary").click()
+    now = until(lambda: painted(box), lambda now: now != before)
+    box.get_by_role("button", name="Shuffle the words").click()
+    until(lambda: painted(box), lambda later: later != now)
+    assert float(notebook.execute("print(positions.difference)")) > 0.01
+    box.get_by_role("button", name="none", exact=True).first.click()
+    until(lambda: float(notebook.execute("print(positions.difference)")), lambda d: d < 1e-5)
+
+
+def test_a_training_is_watched_stopped_and_replayed(page_of):
+    notebook = page_of("training", TRAINING, LOOP)
+    notebook.page.evaluate(
+        "() => { jupyterapp.commands.execute('notebook:run-all-cells') }"
+    )  # not waited for
+    box = notebook.widget(".jp-OutputArea-output:has(.at)")
+    count = box.locator(".at-count")
+    step = lambda: int("".join(c for c in count.inner_text().split(" of ")[0] if c.isdigit()) or 0)  # noqa: E731
+    until(step, lambda n: n > 20, 90)
+    early = painted(box)
+    until(step, lambda n: n > 100, 90)
+    until(lambda: painted(box), lambda now: now != early)  # the map moves while the cell is running
+    box.locator(".at-stop").click()
+    expect(box.locator(".at-note")).to_contain_text("Stopped after step", timeout=20_000)
+    assert notebook.execute(
+        "print(view.ending, view.step < 5000, torch.isfinite(model(x)[0]).all().item())"
+    ) == ("stopped True True\n")
+    last = painted(box)
+    box.locator(".at-slider").focus()
+    notebook.page.keyboard.press("Home")  # back to before the first step
+    until(lambda: painted(box), lambda now: now != last)
+    assert notebook.execute("print(view.frame)").strip() == "0"
