@@ -29,7 +29,7 @@ from attention_core.tasks import IGNORE
 _HERE = Path(__file__).parent
 EVERY = 10  # steps from one kept map to the next: a look at one input in ten steps is a percent or two
 MOST_FRAMES = 60  # maps kept for the replay; at the next one every second goes, and EVERY doubles
-BUDGET = 0.035  # of the time since the loop began goes into keeping and showing, and not more
+BUDGET = 0.03  # of the time since the loop began goes into keeping and showing, and not more
 PAUSE = 0.05  # seconds between two pictures, at least: more often, nobody sees it
 LIFE = 1.0  # seconds after which there is a picture all the same, if it costs no more than a hundredth
 MOST_POINTS = 300  # of a curve on the page
