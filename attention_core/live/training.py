@@ -158,10 +158,13 @@ class TrainingView(Explorer):
         Raises: ValueError for what is not one number.
         """
         for name, number in numbers.items():
-            if isinstance(number, Tensor) and number.numel() != 1:
-                raise ValueError(f"{name} must be one number, got a tensor of shape {tuple(number.shape)}")
+            if isinstance(number, Tensor):
+                if number.numel() != 1:
+                    got = tuple(number.shape)
+                    raise ValueError(f"{name} must be one number, got a tensor of shape {got}")
+                number = number.item()
             try:
-                value = float(number.detach() if isinstance(number, Tensor) else number)
+                value = float(number)
             except (TypeError, ValueError):
                 raise ValueError(f"{name} must be a number, got {a(number)}") from None
             steps, values = self.history.setdefault(name, ([], []))
