@@ -1,11 +1,11 @@
 """What watching costs: the same training with a TrainingView and without, by turns, in a real kernel.
 
-python tests/benchmarks/training_overhead.py              # 15 pairs of 300 steps, a minute
-python tests/benchmarks/training_overhead.py 5 1000       # 5 pairs of 1000 steps
+python tests/benchmarks/training_overhead.py              # 30 pairs of 300 steps, some minutes
+python tests/benchmarks/training_overhead.py 20 1000      # 20 pairs of 1000 steps
 
 The kernel is a real one, so that the messages to the page are made, signed and sent. An overhead compares
-the lower quartiles of both kinds of runs, because other programs on the machine can only add to a run: on
-the clock, and of the processor (all threads of the kernel).
+the medians of both kinds of runs: on the clock, and of the processor (all threads of the kernel), which
+other programs on the machine disturb less. Fewer than some 20 pairs say little.
 """
 
 import sys
@@ -54,7 +54,7 @@ def measure(make, pairs, steps):
         for watch in (True, False) if pair % 2 else (False, True):  # neither is always the warmer one
             taken[watch].append(train(make, steps, watch))
     (watched, alone) = (
-        [statistics.quantiles(times, n=4)[0] for times in zip(*taken[watch])] for watch in (True, False)
+        [statistics.median(times) for times in zip(*taken[watch])] for watch in (True, False)
     )
     clock, processor = (100 * (w / a - 1) for w, a in zip(watched, alone))
     print(f"{make.__name__:10} {steps:6} {1000 * alone[0] / steps:13.2f} {clock:13.1f} % {processor:16.1f} %")
@@ -62,7 +62,7 @@ def measure(make, pairs, steps):
 HEADING = "task        steps   ms of a step   on the clock   of the processor"
 
 
-def main(pairs: int = 15, steps: int = 300) -> None:
+def main(pairs: int = 30, steps: int = 300) -> None:
     """Print one line for each of the lesson's two kinds of model."""
     manager, client = start_new_kernel()
     try:
