@@ -1301,10 +1301,6 @@ def matrices_of_one_head(dim, num_heads):
 # --- lesson 03: the table of sinusoids
 
 
-def _angles(n, dim, base, exponent):
-    return torch.arange(n)[:, None] * base ** (exponent * torch.ones(dim // 2))
-
-
 def _frequencies(dim, base):
     return base ** (-torch.arange(0, dim, 2) / dim)
 
@@ -1463,8 +1459,8 @@ def the_other_way_round(x, base=10000.0):
 
 @known("rotate", "reflected")
 def one_sign_wrong(x, base=10000.0):
-    first, second = _turned(x, _frequencies(x.shape[-1], base))
-    return _taking_turns(first, 2 * x[..., 0::2] * 0 + _mirrored(x, base)) + 0 * second.sum()
+    first, _ = _turned(x, _frequencies(x.shape[-1], base))
+    return _taking_turns(first, _mirrored(x, base))
 
 
 def _mirrored(x, base):
