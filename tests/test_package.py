@@ -5,15 +5,14 @@ import importlib
 import inspect
 import subprocess
 import sys
-import tomllib
-from fnmatch import fnmatch
+import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-PACKAGES = SETUPTOOLS["packages"]
+SERVER = ROOT / "attention_core" / "server"
+PACKAGES = ["attention_core", "attention_core.live", "attention_core.practice"]
 MODULES = sorted((ROOT / "attention_core").rglob("*.py"))
 
 
@@ -24,19 +23,27 @@ def test_the_mathematics_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_every_folder_of_the_package_is_installed():
-    folders = {path.parent.relative_to(ROOT).as_posix().replace("/", ".") for path in MODULES}
-    assert set(PACKAGES) == folders
-    assert all((ROOT / name.replace(".", "/") / "__init__.py").is_file() for name in PACKAGES)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """What is installed where, from a wheel built as pip builds it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", folder, ROOT]
+    subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    (built,) = folder.glob("*.whl")
+    return set(zipfile.ZipFile(built).namelist())
 
 
-def test_what_the_browser_runs_is_installed_with_the_package():
-    files = [path for path in (ROOT / "attention_core").rglob("*") if path.suffix not in ("", ".py", ".pyc")]
-    assert {"heatmap.js", "heatmap.css", "plane.js", "plane.css"} <= {path.name for path in files}
-    for path in files:
-        package = path.parent.relative_to(ROOT).as_posix().replace("/", ".")
-        patterns = SETUPTOOLS["package-data"].get(package, [])
-        assert any(fnmatch(path.name, pattern) for pattern in patterns), f"{path.name} would stay behind"
+def test_each_file_of_the_package_is_installed(wheel):
+    ours = [path for path in (ROOT / "attention_core").rglob("*") if path.suffix in (".py", ".js", ".css")]
+    inside = {path.relative_to(ROOT).as_posix() for path in ours if SERVER not in path.parents}
+    assert "attention_core/live/heatmap.js" in inside
+    assert {name for name in wheel if name.startswith("attention_core/")} == inside
+
+
+def test_the_servers_part_stands_beside_the_package(wheel):
+    assert "attention_core_server.py" in wheel
+    (config,) = (name for name in wheel if name.endswith("attention_core_server.json"))
+    assert config.endswith("data/etc/jupyter/jupyter_server_config.d/attention_core_server.json")
 
 
 @pytest.mark.parametrize("name", PACKAGES)

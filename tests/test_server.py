@@ -1,0 +1,62 @@
+"""The Jupyter server passes on what a kernel says at once: TCP_NODELAY on the socket of each page."""
+
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import attention_core_server
+import pytest
+from lab import running_lab
+from tornado.testing import AsyncHTTPTestCase, gen_test
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler, websocket_connect
+
+
+class Connection:
+    """What Jupyter makes for each page that listens to a kernel, as far as it matters here."""
+
+    def __init__(self, websocket_handler):
+        self.websocket_handler = websocket_handler
+
+    def connect(self):
+        sock = self.websocket_handler.ws_connection.stream.socket
+        self.websocket_handler.write_message(str(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+        return "connected"
+
+
+class Page(WebSocketHandler):
+    def open(self):
+        assert self.settings["kernel_websocket_connection_class"](self).connect() == "connected"
+
+
+class TestTheSocketOfAPage(AsyncHTTPTestCase):
+    def get_app(self):
+        return Application([("/", Page)], kernel_websocket_connection_class=Connection)
+
+    async def waits(self):
+        page = await websocket_connect(self.get_url("/").replace("http", "ws"))
+        return await page.read_message() == "0"
+
+    @gen_test
+    async def test_waits_for_acknowledgement_until_the_extension_is_loaded(self):
+        assert await self.waits()
+        attention_core_server._load_jupyter_server_extension(SimpleNamespace(web_app=self._app))
+        assert not await self.waits()
+
+
+def test_what_another_extension_chose_is_kept():
+    assert issubclass(attention_core_server.at_once(Connection), Connection)
+
+
+def test_a_server_does_not_import_torch_for_it():
+    code = "import sys, attention_core_server; print({'torch', 'attention_core'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.timeout(120)
+def test_jupyterlab_loads_it_unasked(tmp_path):
+    with running_lab(tmp_path):
+        log = (tmp_path / "lab.log").read_text()
+    assert "attention_core_server | extension was successfully loaded" in log
