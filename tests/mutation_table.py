@@ -1368,6 +1368,12 @@ def base_under_instead_of_over(n, dim, base=10000.0):
     return _taking_turns(angles.sin(), angles.cos())
 
 
+@known("sinusoidal_table", "base-over")
+def base_under_instead_of_over_in_single_precision(n, dim, base=10000.0):
+    angles = torch.arange(n)[:, None] * base ** (torch.arange(0, dim, 2) / dim)
+    return _taking_turns(angles.sin(), angles.cos())
+
+
 @known("sinusoidal_table", "one-clock")
 def one_frequency_for_all(n, dim, base=10000.0):
     angles = torch.arange(n)[:, None] * torch.ones(dim // 2)
@@ -1489,6 +1495,12 @@ def turned_one_pair_late(x, base=10000.0):
 def turned_by_the_base(x, base=10000.0):
     dim = x.shape[-1]
     return _taking_turns(*_turned(x, base ** (torch.arange(0, dim, 2).double() / dim)))
+
+
+@known("rotate", "base-over")
+def turned_by_the_base_in_single_precision(x, base=10000.0):
+    dim = x.shape[-1]
+    return _taking_turns(*_turned(x, base ** (torch.arange(0, dim, 2) / dim)))
 
 
 @known("rotate", "one-clock")
@@ -1711,6 +1723,11 @@ def step_before_backward(model, optimiser, x, y):
     optimiser.step()
     loss.backward()
     return loss
+
+
+@known("training_step", "no-return")
+def no_loss_returned(model, optimiser, x, y):
+    the_usual_five_lines(model, optimiser, x, y)
 
 
 # --- lesson 04: a probe of a model

@@ -22,7 +22,7 @@ _SLOPES = (r"slope", r"\*\*|pow", r"num_heads")
 
 
 def _turns(n: int, omega: Tensor, first: int = 0) -> Tensor:
-    return torch.arange(first, first + n, dtype=torch.float64)[:, None] * omega  # (n, dim / 2)
+    return torch.arange(first, first + n, dtype=omega.dtype)[:, None] * omega  # (n, dim / 2)
 
 
 def _in_turn(a: Tensor, b: Tensor) -> Tensor:
@@ -33,9 +33,9 @@ def _halves(a: Tensor, b: Tensor) -> Tensor:
     return torch.cat((a, b), dim=-1).float()
 
 
-def _omega(dim: int, base: float, exponent) -> Tensor:
+def _omega(dim: int, base: float, exponent, dtype: torch.dtype) -> Tensor:
     """Frequencies with another exponent for pair i than −2i/dim."""
-    return float(base) ** torch.tensor([exponent(i, dim) for i in range(dim // 2)], dtype=torch.float64)
+    return float(base) ** torch.tensor([exponent(i, dim) for i in range(dim // 2)], dtype=dtype)
 
 
 EXPONENTS = (
@@ -58,10 +58,26 @@ def _table_cases() -> list[Case]:
     ]
 
 
-def _table(n: int, dim: int, base: float = 10000.0, *, exponent=None, first: int = 0, layout=None) -> Tensor:
-    omega = frequencies(dim, base) if exponent is None else _omega(dim, base, exponent)
+def _table(
+    n: int,
+    dim: int,
+    base: float = 10000.0,
+    *,
+    exponent=None,
+    dtype=torch.float64,
+    first: int = 0,
+    layout=None,
+) -> Tensor:
+    omega = frequencies(dim, base) if exponent is None else _omega(dim, base, exponent, dtype)
     angles = _turns(n, omega, first)
     return (layout or _in_turn)(angles.sin(), angles.cos())
+
+
+def _with_exponent(function, exponent) -> tuple:
+    """In both precisions: turns of thousands differ visibly between them."""
+    return tuple(
+        _changed(function, exponent=exponent, dtype=dtype) for dtype in (torch.float64, torch.float32)
+    )
 
 
 def _changed(function, **changes):
@@ -94,7 +110,7 @@ sinusoidal_table = Exercise(
             (_changed(_table, layout=lambda sin, cos: _in_turn(cos, sin)),),
         ),
         *(
-            Bug(name, words, "", _ANGLES, (_changed(_table, exponent=exponent),))
+            Bug(name, words, "", _ANGLES, _with_exponent(_table, exponent))
             for name, words, exponent in EXPONENTS
         ),
         Bug(
@@ -144,9 +160,12 @@ def _rotation_cases() -> list[Case]:
     ]
 
 
-def _turned(x: Tensor, base: float = 10000.0, *, exponent=None, first: int = 0, combine=None) -> Tensor:
+def _turned(
+    x: Tensor, base: float = 10000.0, *, exponent=None, dtype=torch.float64, first: int = 0, combine=None
+) -> Tensor:
     n, dim = x.shape[-2:]
-    angles = _turns(n, frequencies(dim, base) if exponent is None else _omega(dim, base, exponent), first)
+    omega = frequencies(dim, base) if exponent is None else _omega(dim, base, exponent, dtype)
+    angles = _turns(n, omega, first)
     a, b = x[..., 0::2].double(), x[..., 1::2].double()
     return (combine or _turn)(a, b, angles.cos(), angles.sin())
 
@@ -240,7 +259,7 @@ rotate = Exercise(
             (lambda x, base=10000.0: x + our_table(x.shape[-2], x.shape[-1], base),),
         ),
         *(
-            Bug(name, words, "", _ANGLES, (_changed(_turned, exponent=exponent),))
+            Bug(name, words, "", _ANGLES, _with_exponent(_turned, exponent))
             for name, words, exponent in EXPONENTS
         ),
         Bug(

@@ -52,6 +52,8 @@ def _trained(answer: Callable) -> Callable:
         losses = []
         for x, y in task.batches(steps, 4):
             loss = answer(model, optimiser, x, y)
+            if loss is None:
+                raise Stop("wrong", "it returns nothing: is the return missing?", bug="no-return")
             losses.append(loss.detach() if isinstance(loss, Tensor) else torch.tensor(float(loss)))
         return torch.stack(losses).float(), nn.utils.parameters_to_vector(model.parameters()).detach()
 
