@@ -1,5 +1,6 @@
 """What moves on the page: the heatmap, and the explorers that join it to an attention function."""
 
+from attention_core.live.back_row import projector
 from attention_core.live.explorers import Experiment, Explorer, SelfAttentionExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.look_up import LookUpExplorer
@@ -19,4 +20,5 @@ __all__ = [
     "SelfAttentionExplorer",
     "SinusoidExplorer",
     "TrainingView",
+    "projector",
 ]

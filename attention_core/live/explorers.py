@@ -10,6 +10,7 @@ from ipywidgets.widgets.interaction import interactive
 from matplotlib.figure import Figure
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
+from attention_core.live.back_row import ForProjector
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.heatmap import AttentionHeatmap, facts, mimebundle
 
@@ -23,7 +24,7 @@ COLDEST = 1e-6
 MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is for AttentionHeatmap
 
 
-class Explorer(widgets.VBox):
+class Explorer(ForProjector, widgets.VBox):
     """Controls above one heatmap. A subclass makes the controls and says what `_show` shows."""
 
     weights = traitlets.Any(None, allow_none=True, help="What is shown, float32; None when nothing can be.")
@@ -34,12 +35,19 @@ class Explorer(widgets.VBox):
         bar.add_class("attention-controls")
         super().__init__([bar, heatmap] if controls else [heatmap])
         self.add_class("attention-explorer")
+        self.observe(self._enlarge, "projector")
+        self._enlarge()
+        if heatmap.has_trait("projector"):  # the box under a map enlarges what is around it too
+            traitlets.link((self, "projector"), (heatmap, "projector"))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({facts(self.heatmap)})"
 
     def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
         return mimebundle(self, self.figure())
+
+    def _enlarge(self, _change=None) -> None:
+        (self.add_class if self.projector else self.remove_class)("attention-projector")
 
     def figure(self) -> Figure:
         """What the page shows, as matplotlib draws it: the still picture of a saved notebook."""

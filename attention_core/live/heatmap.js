@@ -2,7 +2,8 @@
 // paints it and says in words what the cursor is on. It computes no attention: only what is shown.
 
 const CELLS_WITH_NAMES = 1024; // above this, only the cell under the cursor exists for assistive tools
-const LARGEST_CELL = 44;
+const LARGEST_CELL = { usual: 44, projector: 29 }; // px, before a projector enlarges them
+const PROJECTOR = 1.6; // as in heatmap.css
 const ROOM_FOR_NUMBER = 27; // px
 const GAP_FROM = 9; // px: smaller cells touch
 const LABEL_PITCH = 14; // px: labels that would stand closer are left out
@@ -149,7 +150,7 @@ const hatched = document.createElement("canvas");
 // Where cells are smaller than pixels, one pixel shows the largest weight of its block: a thin
 // bright line would otherwise vanish between the samples.
 function paint(canvas, frame, head, size, palette, perRow, colours) {
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = (window.devicePixelRatio || 1) * size.zoom; // sharp, also when enlarged
   const width = Math.max(1, Math.round(size.width * ratio));
   const height = Math.max(1, Math.round(size.height * ratio));
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
@@ -278,6 +279,8 @@ function render({ model, el }) {
   legendMask.append("may not look");
   const perRow = element("input", "", element("label", "ah-toggle", tools), { type: "checkbox" });
   perRow.after("each row on its own scale");
+  const large = element("input", "", element("label", "ah-toggle", tools), { type: "checkbox" });
+  large.after("projector");
   for (const kind of ["PNG", "SVG"]) {
     const button = element("button", "ah-button", tools, { type: "button", "aria-label": `Save the picture as ${kind}` });
     button.textContent = kind;
@@ -300,17 +303,19 @@ function render({ model, el }) {
   function layout() {
     const many = frame.heads > 1;
     const room = width || 800;
+    const zoom = model.get("projector") ? PROJECTOR : 1;
+    const largest = LARGEST_CELL[model.get("projector") ? "projector" : "usual"];
     const longest = Math.max(...[...frame.queries].map((q) => q.length), 3);
     const left = many ? Math.min(64, 18 + 7.2 * longest) : Math.max(64, Math.min(110, 18 + 7.2 * longest)); // 64: the caption
     const widest = Math.min(many ? 250 : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
     const tallest = many ? 250 - left : 560;
-    let x = Math.min(LARGEST_CELL, widest / frame.columns);
-    let y = Math.min(LARGEST_CELL, tallest / frame.rows);
+    let x = Math.min(largest, widest / frame.columns);
+    let y = Math.min(largest, tallest / frame.rows);
     if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
     const longestKey = Math.max(...[...frame.keys].map((k) => k.length), 3);
     const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longestKey);
     const top = slant + (many ? 14 : 30); // a single map has a line of captions
-    const size = { x, y, left, top, keyWidth: (slant + 4) / 0.62, width: x * frame.columns, height: y * frame.rows };
+    const size = { x, y, left, top, zoom, keyWidth: (slant + 4) / 0.62, width: x * frame.columns, height: y * frame.rows };
     const focused = heads.findIndex((view) => view.grid.contains(document.activeElement));
     maps.replaceChildren();
     heads = Array.from({ length: frame.heads }, (_, head) => makeHead(head, size, many));
@@ -608,7 +613,9 @@ function render({ model, el }) {
     if (first) cursor = pinned.length ? { head: 0, row: pinned.at(-1), column: 0 } : largestCell(frame);
     if (first && pinned.length) cursor.column = rowOf(frame, 0, cursor.row).reduce((best, w, i, all) => (w > all[best] ? i : best), 0);
     cursor = { head: Math.min(cursor.head, frame.heads - 1), row: Math.min(cursor.row, frame.rows - 1), column: Math.min(cursor.column, frame.columns - 1) };
-    const made = JSON.stringify([frame.heads, frame.queries, frame.keys, frame.names, width, model.get("show_sums")]);
+    large.checked = model.get("projector");
+    root.classList.toggle("ah-projector", large.checked);
+    const made = JSON.stringify([frame.heads, frame.queries, frame.keys, frame.names, width, model.get("show_sums"), large.checked]);
     colours ??= readColours();
     if (made !== shape) { shape = made; layout(); }
     for (const view of heads) {
@@ -659,7 +666,8 @@ function render({ model, el }) {
   }
 
   perRow.onchange = () => { model.set("per_row", perRow.checked); model.save_changes(); };
-  const changes = ["_frame", "title", "message", "per_row", "show_sums"].map((name) => `change:${name}`).join(" ");
+  large.onchange = () => { model.set("projector", large.checked); model.save_changes(); };
+  const changes = ["_frame", "title", "message", "per_row", "show_sums", "projector"].map((name) => `change:${name}`).join(" ");
   const pins = () => { showCursor(); nameAllSoon(); };
   const saved = (content, buffers) => { if (content.save) download(content, buffers[0]); };
   model.on(changes, changed);

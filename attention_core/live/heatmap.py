@@ -11,12 +11,13 @@ import traitlets
 from matplotlib.figure import Figure
 
 from attention_core.live import picture
+from attention_core.live.back_row import ForProjector
 
 _HERE = Path(__file__).parent
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
-class AttentionHeatmap(anywidget.AnyWidget):
+class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     """Attention weights as a map: rows are queries, columns are keys.
 
     Args:
@@ -31,6 +32,7 @@ class AttentionHeatmap(anywidget.AnyWidget):
         allowed: boolean, broadcastable to the weights; forbidden cells are hatched.
         title: a line above the map. message: a remark above it, or in its place.
         per_row: colour each row from 0 to its largest weight. show_sums: of rows and columns.
+        projector: large enough to be read from the back of a class.
 
     Set `.weights` to repaint, or call `update` to change several things at once. `.pinned` holds the
     one or two query rows that the reader has pinned.
