@@ -382,8 +382,8 @@ def test_the_pages_buttons_get_the_file_they_ask_for(kind, start, monkeypatch):
 def test_its_own_script_and_style_come_along():
     folder = Path(attention_core.live.__file__).parent
     heatmap = AttentionHeatmap(WEIGHTS)
-    assert heatmap._esm == (folder / "heatmap.js").read_text()
-    assert heatmap._css == (folder / "heatmap.css").read_text()
+    assert heatmap._esm == (folder / "heatmap.js").read_text() + (folder / "controls.js").read_text()
+    assert heatmap._css == (folder / "heatmap.css").read_text() + (folder / "deck.css").read_text()
 
 
 @pytest.mark.parametrize(

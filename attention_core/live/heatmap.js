@@ -297,6 +297,7 @@ function render({ model, el }) {
   let late = false;
   let fitting = 0;
   let naming = 0;
+  let undescribe = null;
 
   // ---- layout: made anew when labels, shape or width change, never on a slider move
 
@@ -322,7 +323,6 @@ function render({ model, el }) {
     if (heads[focused]) rove(heads[focused], true);
     body.classList.toggle("ah-many", many);
     makeWords();
-    nameSliders(root);
   }
 
   function makeHead(head, size, many) {
@@ -655,6 +655,7 @@ function render({ model, el }) {
   }
 
   function fit() { // into the room that the page gives
+    undescribe ??= describeControls(root);
     width = root.clientWidth;
     colours = null; // outside of a page there are none
     draw();
@@ -682,6 +683,7 @@ function render({ model, el }) {
     cancelAnimationFrame(waiting);
     cancelAnimationFrame(fitting);
     clearTimeout(naming);
+    undescribe?.();
     resized.disconnect();
     themed.disconnect();
     model.off(changes, changed);
@@ -696,14 +698,6 @@ function download({ save, type }, bytes) {
   link.download = `attention.${save}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
-// ipywidgets' sliders have no accessible name; their label stands right beside the handle.
-function nameSliders(root) {
-  for (const slider of root.closest(".attention-explorer")?.querySelectorAll(".widget-slider") ?? []) {
-    const label = slider.querySelector(".widget-label")?.textContent;
-    slider.querySelector(".noUi-handle")?.setAttribute("aria-label", label);
-  }
 }
 
 export default { render };

@@ -41,8 +41,8 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         ValueError: if shapes or labels do not fit; what was shown before stays.
     """
 
-    _esm = _HERE / "heatmap.js"
-    _css = _HERE / "heatmap.css"
+    _esm = (_HERE / "heatmap.js").read_text() + (_HERE / "controls.js").read_text()
+    _css = (_HERE / "heatmap.css").read_text() + (_HERE / "deck.css").read_text()
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes(picture.palette()).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)

@@ -147,6 +147,7 @@ class MultiHeadExplorer(Explorer):
         mean = widgets.Checkbox(description="show their mean", indent=False, layout={"width": "auto"})
         self._cards = [_Card(head) for head in range(max(COUNTS))]
         self._cut, self._lack = widgets.HTML(), widgets.HTML()
+        self._lack.add_class("attention-said")  # read out when it changes
         self._legend = widgets.HTML(
             _text(
                 "Bars: the mean distance of a head’s map from the others’ (Jensen–Shannon), "
@@ -354,7 +355,7 @@ class MultiHeadExplorer(Explorer):
             for token, share in zip(tokens, self.change_by_word.nan_to_num(1).tolist(), strict=True)
         )
         row = f'<div style="display: flex; flex-wrap: wrap; gap: 4px; margin-top: 4px">{shares}</div>'
-        return _text(said + row, "status")
+        return _text(said + row)
 
 
 class _Card(widgets.VBox):
@@ -374,9 +375,9 @@ class _Card(widgets.VBox):
         self.bar.value = "" if distance is None else _bar(distance)
 
 
-def _text(content: str, role: str = "note") -> str:
+def _text(content: str) -> str:
     """With lines as close as in the map's own text."""
-    return f'<div role="{role}" style="line-height: 1.35; padding: 5px 0 3px">{content}</div>'
+    return f'<div style="line-height: 1.35; padding: 5px 0 3px">{content}</div>'
 
 
 def _bar(share: float) -> str:

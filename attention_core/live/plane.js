@@ -91,6 +91,7 @@ function render({ model, el }) {
       const clash = taken.some(([x, y]) => Math.abs(x - cx) < 60 && Math.abs(y - cy) < 14);
       label.setAttribute("y", clash ? Math.min(SIDE - 4, cy + r + 12) : Math.max(14, cy - 5));
       taken.push([cx, cy]);
+      if (!group.hasAttribute("role")) continue; // only one that can be moved has a value
       group.setAttribute("aria-valuetext", `at ${x.toFixed(2)}, ${y.toFixed(2)}`);
       group.setAttribute("aria-valuenow", x.toFixed(2));
     }

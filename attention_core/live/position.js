@@ -65,6 +65,7 @@ function render({ model, el }) {
   let parts = null; // the nodes that move
   let made = "";
   let waiting = 0;
+  let undescribe = null;
 
   function put(changes) {
     for (const [name, value] of Object.entries(changes)) model.set(name, value);
@@ -107,7 +108,6 @@ function render({ model, el }) {
     parts.clocks = Array.from({ length: pairs }, (_, i) => clock(list, i));
     layoutCurve();
     above.querySelector(`[data-part="${had}"]`)?.focus({ preventScroll: true });
-    nameSliders(root);
   }
 
   function flag(part, label, y, move) {
@@ -243,6 +243,7 @@ function render({ model, el }) {
     waiting = 0;
     const raw = model.get("_frame");
     if (!raw.shape) return;
+    if (root.isConnected) undescribe ??= describeControls(root);
     const [n, dim] = raw.shape;
     if (frame?.raw !== raw) {
       frame = { raw, n, dim, name: raw.name, table: floats(raw.table), line: floats(raw.line), low: floats(raw.low), high: floats(raw.high) };
@@ -267,17 +268,10 @@ function render({ model, el }) {
   soon();
   return () => {
     cancelAnimationFrame(waiting);
+    undescribe?.();
     resized.disconnect();
     model.off(changes, soon);
   };
-}
-
-// ipywidgets' sliders have no accessible name; their label stands right beside the handle.
-function nameSliders(root) {
-  for (const slider of root.closest(".attention-explorer")?.querySelectorAll(".widget-slider") ?? []) {
-    const label = slider.querySelector(".widget-label")?.textContent;
-    slider.querySelector(".noUi-handle")?.setAttribute("aria-label", label);
-  }
 }
 
 export default { render };

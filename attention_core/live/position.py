@@ -50,9 +50,9 @@ class SinusoidMap(anywidget.AnyWidget):
     `position + distance`. `show` sets what is drawn, and `said` is what it means, in words.
     """
 
-    _esm = _HERE / "position.js"
+    _esm = (_HERE / "position.js").read_text() + (_HERE / "controls.js").read_text()
     # an explorer's controls are dressed by the heatmap's stylesheet, and here may be no heatmap
-    _css = (_HERE / "heatmap.css").read_text() + (_HERE / "position.css").read_text()
+    _css = "".join((_HERE / f"{name}.css").read_text() for name in ("heatmap", "position", "deck"))
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     position = traitlets.Int(0).tag(sync=True)
@@ -321,6 +321,7 @@ class PositionExplorer(Explorer):
         back = widgets.Button(description="As typed")
         super().__init__([text, switch, mask, again, back], AttentionHeatmap(None))
         self._below = widgets.HTML()
+        self._below.add_class("attention-said")  # read out when it changes
         self.children = [*self.children, self._below]
         self.set_trait("attention", attention)
         self.sentence = sentence
@@ -430,7 +431,7 @@ class PositionExplorer(Explorer):
                 "<b>Order counts</b>: the same words have other outputs, changed by up to "
                 f"{self.difference:.2f}, of “{most}”."
             )
-        return f"<div role='status' style='line-height:1.5'>{said} {_twins(tokens, weights)}</div>{chips}"
+        return f"<div style='line-height:1.5'>{said} {_twins(tokens, weights)}</div>{chips}"
 
     def __repr__(self) -> str:
         order = f"; shuffled, outputs change by up to {self.difference:.2f}" if self.shuffle else ""

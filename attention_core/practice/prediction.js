@@ -9,15 +9,11 @@ function make(name, className, text) {
   return element;
 }
 
-let counter = 0;
-
 function render({ model, el }) {
   const root = make("div", "ap");
   const question = make("div", "ap-question");
-  question.id = `ap-question-${(counter += 1)}`;
   const options = make("div", "ap-options");
   options.setAttribute("role", "group");
-  options.setAttribute("aria-labelledby", question.id);
   const said = make("div", "ap-said");
   said.setAttribute("role", "status"); // read out when it changes
   root.append(question, options, said);
@@ -28,6 +24,7 @@ function render({ model, el }) {
     const frame = model.get("_frame");
     const open = frame.chosen === null && frame.answer === null;
     question.textContent = frame.question;
+    options.setAttribute("aria-label", frame.question); // no id: another prediction's page might hold the same one
     while (buttons.length > frame.options.length) buttons.pop().remove();
     frame.options.forEach((option, i) => {
       if (!buttons[i]) {
