@@ -443,6 +443,7 @@ function render({ model, el }) {
   function nameAllSoon() { // off the path of a slider move
     clearTimeout(naming);
     naming = setTimeout(() => {
+      if (!frame) return; // a message may have taken the map's place meanwhile
       for (const view of heads) {
         for (const [where, cell] of view.cells) nameCell(view, ...where.split(",").map(Number), cell);
       }
