@@ -64,7 +64,7 @@ def need_chromium() -> None:
 
 
 @contextmanager
-def running_lab(scratch: Path) -> Iterator[Lab]:
+def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
     """JupyterLab with files, settings, workspaces and configuration of its own: nothing is written back."""
     root = scratch / "root"
     shutil.copytree(NOTEBOOKS, root / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
@@ -87,7 +87,7 @@ def running_lab(scratch: Path) -> Iterator[Lab]:
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}",
         "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=",
         "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
-        "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={root}",
+        "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={root}", *options,
     ]  # fmt: skip
     log = scratch / "lab.log"
     with log.open("w") as out:

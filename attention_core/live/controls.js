@@ -29,7 +29,10 @@ function describeControls(root) {
   };
   const changed = new MutationObserver(describe);
   const what = { subtree: true, childList: true, characterData: true, attributeFilter: ["class", "aria-valuetext"] };
-  for (const bar of explorer.querySelectorAll(".attention-controls")) changed.observe(bar, what);
+  for (const bar of explorer.querySelectorAll(".attention-controls")) {
+    set(bar, { "data-lm-suppress-shortcuts": "true" }); // an arrow key is the slider's, and folds no heading
+    changed.observe(bar, what);
+  }
   describe();
   return () => changed.disconnect();
 }

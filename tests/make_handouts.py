@@ -1,0 +1,114 @@
+"""Handouts: every lesson as a page and as slides that open without a network, a kernel or Jupyter.
+
+python tests/make_handouts.py handouts          # writes NAME.html and NAME.slides.html for each lesson
+
+nbconvert as it comes asks other hosts for MathJax, reveal.js and more. Here formulas become MathML, which
+browsers draw by themselves, reveal.js is copied from the package sphinx-revealjs, and the rest is left out.
+The folder can go on a stick: what is in it refers to nothing outside of it.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import latex2mathml.converter
+import nbformat
+import sphinx_revealjs
+from jinja2 import pass_context
+from nbconvert.exporters import HTMLExporter, SlidesExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+PAGE = """
+{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+"""
+SLIDES = """
+{%- extends 'reveal/index.html.j2' -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_css -%}
+<style>
+:root { --jp-content-font-size1: 17px; --jp-ui-font-size1: 16px; --jp-code-font-size: 15px; }
+.reveal .slides section { text-align: left; }
+.reveal .jp-OutputArea img { max-height: 370px !important; width: auto !important; margin: 0; }
+</style>
+{%- endblock -%}
+{%- block footer_js -%}
+<script src="reveal.js/dist/reveal.js"></script>
+<script src="reveal.js/plugin/notes/notes.js"></script>
+<script>
+Reveal.initialize({
+  hash: true, width: 1280, height: 720, margin: 0.02, center: false, slideNumber: "c/t",
+  plugins: [RevealNotes],
+});
+</script>
+{%- endblock -%}
+"""
+
+
+class Formulas(IPythonRenderer):
+    """Markdown whose formulas are MathML."""
+
+    def inline_math(self, body: str) -> str:
+        return latex2mathml.converter.convert(body)
+
+    def block_math(self, body: str) -> str:
+        return latex2mathml.converter.convert(body, display="block")
+
+
+class Offline:
+    """An exporter of nbconvert's that asks nobody."""
+
+    @pass_context
+    def markdown2html(self, context, source: str) -> str:
+        renderer = Formulas(
+            escape=False,
+            attachments=context["cell"].get("attachments", {}),
+            anchor_link_text=self.anchor_link_text,
+        )
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+
+class Page(Offline, HTMLExporter):
+    raw_template = PAGE
+
+
+class Slides(Offline, SlidesExporter):
+    raw_template = SLIDES
+    reveal_url_prefix = "reveal.js"
+    reveal_theme = "white"  # the others ask a host for their letters
+
+
+def handouts(notebooks: list[Path], folder: Path) -> list[Path]:
+    """Write both handouts of each notebook, and what the slides need; returns the pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("dist", "plugin/notes"):
+        shutil.copytree(REVEAL / part, folder / "reveal.js" / part, dirs_exist_ok=True)
+    shutil.copy(REVEAL / "LICENSE", folder / "reveal.js")
+    written = []
+    for path in notebooks:
+        notebook = nbformat.read(path, as_version=4)
+        for ending, exporter in ((".html", Page()), (".slides.html", Slides())):
+            body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+            to = folder / (path.stem + ending)
+            to.write_text(body.replace('.ipynb"', f'{ending}"'))  # lessons refer to each other
+            written.append(to)
+    return written
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    for page in handouts(sorted(NOTEBOOKS.glob("0*.ipynb")), folder):
+        print(page)
+
+
+if __name__ == "__main__":
+    main()
