@@ -32,9 +32,10 @@ SLIDES = """
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_css -%}
 <style>
-:root { --jp-content-font-size1: 17px; --jp-ui-font-size1: 16px; --jp-code-font-size: 15px; }
+:root { --jp-content-font-size1: 17px; --jp-ui-font-size1: 16px; --jp-code-font-size: 14.5px; }
 .reveal .slides section { text-align: left; }
-.reveal .jp-OutputArea img { max-height: 370px !important; width: auto !important; margin: 0; }
+.reveal .jp-Cell { padding: 2px 0; }
+.reveal .jp-OutputArea img { max-height: 350px !important; width: auto !important; margin: 0; }
 </style>
 {%- endblock -%}
 {%- block footer_js -%}
