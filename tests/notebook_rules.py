@@ -11,7 +11,7 @@ from nbformat import NotebookNode, v4
 
 LINES, COLUMNS, BYTES = 25, 100, 600_000  # of a code cell; of a file
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-SLIDES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+SLIDES = {"slide", "subslide", "fragment", "skip", ""}  # "" goes on; a deck shows no "-" and no "notes"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 _WIDGET = re.compile(r"\w*(Explorer|AttentionHeatmap|Plane|Experiment|View)\(")
@@ -20,6 +20,7 @@ _RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f-]*)?")  # nbformat's eight digits, J
 _HERE_ONLY = re.compile(r"(?<![\w.])/(home|tmp|work|root|Users)\b|\b[A-Z]:\\{1,2}\w")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 _UNFOLLOWED = re.compile(r"@interact\b|\b(interact(ive(_output)?)?|Output)\(|\b(clear_output|display_id)\b")
+_SOLUTION = re.compile(r"<summary>\s*Solution")
 _LINK = re.compile(r"(?:\]\(|href=[\"'])([^)\"'#\s]+\.ipynb)")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s|\s*<h([1-6])\b", re.IGNORECASE)
 
@@ -66,11 +67,15 @@ def plain_metadata(book: NotebookNode) -> Iterator[str]:
 
 
 def slides(book: NotebookNode) -> Iterator[str]:
-    """Every cell says where it stands when the lesson is shown as slides."""
+    """Every cell says where it stands when the lesson is shown as slides, and none gives a solution away."""
     for cell in book.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type")
         if kind not in SLIDES:
             yield f"{cell.id}: slide_type is {kind!r}"
+        elif cell is book.cells[0] and kind != "slide":
+            yield f"{cell.id}: is the first cell, and no slide"
+        elif kind != "skip" and _SOLUTION.search(cell.source):
+            yield f"{cell.id}: shows a class the solution: its slide_type should be 'skip'"
 
 
 def headings(book: NotebookNode) -> Iterator[str]:

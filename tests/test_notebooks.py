@@ -73,6 +73,10 @@ def swap_first(book):
     book.cells[0], book.cells[1] = book.cells[1], book.cells[0]
 
 
+def kind(slide):
+    return {"slideshow": {"slide_type": slide}}
+
+
 def metadata(name, value):
     return lambda book: book.metadata.update({name: value})
 
@@ -93,6 +97,13 @@ BREAKAGES = {
     "timings": (lambda book: book.cells[1].metadata.update(execution={}), "make: metadata holds execution"),
     "no slide": (change(1, metadata={}), "make: slide_type is None"),
     "an unknown slide": (change(1, metadata={"slideshow": {"slide_type": "page"}}), "slide_type is 'page'"),
+    "a slide that a deck cannot show": (change(1, metadata=kind("-")), "make: slide_type is '-'"),
+    "notes that a deck would stop at": (change(1, metadata=kind("notes")), "make: slide_type is 'notes'"),
+    "a first slide that is none": (change(0, metadata=kind("subslide")), "title: is the first cell, and no"),
+    "a solution on a slide": (
+        change(4, source="## Other\n\n<details><summary>Solution</summary>\n\n1\n\n</details>"),
+        "solution: shows a class the solution",
+    ),
     "two titles": (insert(prose("again", "# Again")), "2 H1 headings: ['title', 'again']"),
     "two titles, underlined": (insert(prose("again", "Again\n===")), "2 H1 headings"),
     "two titles, in HTML": (insert(prose("again", "<h1>Again</h1>")), "2 H1 headings"),

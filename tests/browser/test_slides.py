@@ -1,0 +1,207 @@
+"""Every lesson walked as slides of jupyterlab-deck, widgets alive, as on a projector of 1280 × 720."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import lab as labs
+import nbformat
+import pytest
+from playwright.sync_api import expect
+
+LESSONS = sorted(path.stem for path in labs.NOTEBOOKS.glob("0*.ipynb"))
+PROJECTOR = {"width": 1280, "height": 720}
+STARTS, SHOWN = ("slide", "subslide"), ("slide", "subslide", "fragment", "")
+DRIVEN = "01_self_attention"
+
+ACTIVE = "() => panel().content.activeCell.model.sharedModel.id"
+SEEN = """() => { // what stands on the slide
+    const book = panel().content;
+    const cells = book.widgets.filter((cell) => cell.hasClass("jp-deck-mod-onscreen"));
+    const name = (cell) => cell.model.sharedModel.id;
+    const boxes = cells.map((cell) => cell.node.getBoundingClientRect());
+    const [top, bottom] = [Math.min(...boxes.map((b) => b.top)), Math.max(...boxes.map((b) => b.bottom))];
+    const shown = (cell) => cell.node.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+    return {
+        onscreen: cells.map(name),
+        visible: cells.filter(shown).map(name), // a cell that fades in is not yet
+        height: Math.round(bottom - top),
+        drawn: boxes.every((box) => box.height),
+    };
+}"""
+FRAME = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))"
+LOST = """() => { // what does not fit on it, in words
+    const lost = [];
+    const book = panel().content;
+    const tooWide = (node) => node.scrollWidth > node.clientWidth + 1;
+    const tooHigh = (node) => node.scrollHeight > node.clientHeight + 1;
+    const scrolls = /auto|scroll/;
+    const outside = (node) => {
+        const { left, top, right, bottom } = node.getBoundingClientRect();
+        return Math.min(left, top) < -1 || right > innerWidth + 1 || bottom > innerHeight + 1;
+    };
+    for (const node of [book.node, book.node.querySelector(".jp-WindowedPanel-outer")])
+        if (tooWide(node) || tooHigh(node) || node.scrollTop)
+            lost.push(`scrolls: ${node.scrollWidth} × ${node.scrollHeight} px`);
+    for (const cell of book.widgets.filter((cell) => cell.hasClass("jp-deck-mod-onscreen")))
+        for (const node of [cell.node, ...cell.node.querySelectorAll("*")]) {
+            const box = node.getBoundingClientRect();
+            if (box.width < 2 || box.height < 2) continue; // for screen readers only
+            const name = `${cell.model.sharedModel.id}: <${node.tagName} ${node.className}>`;
+            const blame = node === cell.node || !outside(node.parentElement); // and not all that is in it
+            if (blame && outside(node) && node.checkVisibility({ visibilityProperty: true }))
+                lost.push(`${name} ends at ${Math.round(box.right)}, ${Math.round(box.bottom)}`);
+            if (!tooWide(node) && !tooHigh(node)) continue;
+            const { overflowX, overflowY } = getComputedStyle(node);
+            if ((tooWide(node) && scrolls.test(overflowX)) || (tooHigh(node) && scrolls.test(overflowY)))
+                lost.push(`${name} scrolls: ${node.scrollWidth} × ${node.scrollHeight} px`);
+        }
+    return lost;
+}"""
+
+
+@dataclass
+class Walk:
+    """What a class saw: one entry a slide, from its first cell alone to all of it."""
+
+    steps: list[str] = field(default_factory=list)
+    slides: list[dict] = field(default_factory=list)
+    complaints: list = field(default_factory=list)
+
+
+def slides_of(lesson: str) -> list[list[str]]:
+    """The ids of the cells of each slide, as their metadata has it."""
+    slides: list[list[str]] = []
+    for cell in nbformat.read(labs.NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells:
+        kind = cell.metadata["slideshow"]["slide_type"]
+        if kind in STARTS:
+            slides.append([])
+        if kind in SHOWN:
+            slides[-1].append(cell.id)
+    return slides
+
+
+def solved(lesson: str) -> nbformat.NotebookNode:
+    """The lesson with each folded solution in its exercise: then every explorer has something to show."""
+    book = nbformat.read(labs.NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    by_name = {cell.id: cell for cell in book.cells}
+    for name, cell in by_name.items():
+        exercise = by_name.get(name.replace("solution-", "exercise-", 1))
+        if exercise not in (None, cell):
+            exercise.source = cell.source.split("```python\n")[1].split("\n```")[0]
+    return book
+
+
+def start(notebook: labs.Notebook) -> None:
+    """The deck, from the first cell, by its button in the notebook's toolbar."""
+    notebook.page.set_viewport_size(PROJECTOR)
+    notebook.page.evaluate("() => { panel().content.activeCellIndex = 0; }")
+    notebook.page.get_by_role("button", name="Toggle Deck").click()
+    expect(notebook.page.get_by_role("button", name="Exit Deck")).to_be_visible()
+    notebook.page.wait_for_timeout(1200)  # the deck folds the side bars away once more a second later
+
+
+def settled(notebook: labs.Notebook) -> dict:
+    """What is seen, once it is drawn and two looks at it agree; or, after ten seconds, what is seen then."""
+    before, end = None, time.monotonic() + 10
+    while True:
+        seen = notebook.page.evaluate(SEEN)
+        if (seen == before and seen["drawn"]) or time.monotonic() > end:
+            return seen
+        before = seen
+        notebook.page.evaluate(FRAME)
+
+
+@pytest.fixture(scope="module", params=LESSONS)
+def walked(request, lab, open_notebook) -> Iterator[tuple[str, Walk]]:
+    """The lesson is solved, run, and walked from the first cell to the last with the down arrow key."""
+    lesson, walk = request.param, Walk()
+    nbformat.write(solved(lesson), lab.root / "notebooks" / f"solved_{lesson}.ipynb")
+    notebook = open_notebook(f"notebooks/solved_{lesson}.ipynb")
+    try:
+        notebook.run_all()
+        start(notebook)
+        for slide in slides_of(lesson):
+            for _ in slide:
+                if walk.steps:
+                    notebook.page.keyboard.press("ArrowDown")
+                walk.steps.append(notebook.page.evaluate(ACTIVE))
+            walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
+        notebook.page.get_by_role("button", name="Exit Deck").click()
+        expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
+        walk.complaints = notebook.errors + notebook.cell_errors() + sorted(notebook.hosts - {"127.0.0.1"})
+        yield lesson, walk
+    finally:
+        notebook.close()
+
+
+def test_a_walk_shows_every_slide_that_the_metadata_has(walked):
+    lesson, walk = walked
+    slides = slides_of(lesson)
+    assert walk.steps == [cell for slide in slides for cell in slide]
+    assert len(walk.slides) == len(slides) > 5
+    assert [slide["onscreen"] for slide in walk.slides] == slides
+    assert [slide["visible"] for slide in walk.slides] == slides, "a part of a slide stays hidden"
+
+
+def test_no_slide_needs_scrolling(walked):
+    lesson, walk = walked
+    lost = [f"{lesson}, slide {n} ({', '.join(slide['onscreen'])}), {slide['height']} px: {what}"
+            for n, slide in enumerate(walk.slides) for what in slide["lost"]]  # fmt: skip
+    assert not lost, "\n".join(lost)
+    tallest = max(walk.slides, key=lambda slide: slide["height"])
+    print(f"{lesson}: {len(walk.slides)} slides, the tallest {tallest['height']} px: {tallest['onscreen']}")
+    assert 300 < tallest["height"] <= PROJECTOR["height"]
+
+
+def test_a_walk_makes_no_complaint_and_no_request_off_the_machine(walked):
+    assert walked[1].complaints == []
+
+
+@pytest.fixture(scope="module")
+def driven(open_notebook) -> Iterator[labs.Notebook]:
+    """Lesson 01 as a class begins it: no outputs that give a prediction away, and nothing run."""
+    notebook = open_notebook(f"notebooks/{DRIVEN}.ipynb")
+    notebook.command("notebook:clear-all-cell-outputs")
+    start(notebook)
+    yield notebook
+    notebook.close()
+
+
+def test_a_map_is_run_and_driven_on_its_slide_by_keyboard(driven):
+    page = driven.page
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Enter")  # runs the first cell on its slide
+    page.locator(".jp-Deck .ah canvas").wait_for(timeout=60 * labs.SECONDS)
+    box = page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.ah)")
+    said = box.locator(".ah-say")
+    expect(said).to_have_text("“it” gives 0.72 of its attention to “cat”.")
+    pixels = box.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+    box.get_by_role("slider", name="Temperature").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    expect(box.locator(".widget-readout")).to_have_text("0.80")
+    expect(said).not_to_contain_text("0.72")
+    assert box.locator("canvas").evaluate("canvas => canvas.toDataURL()") != pixels
+    assert driven.page.evaluate(LOST) == []
+
+
+def test_the_remote_goes_on_back_and_out(driven):
+    page = driven.page
+    here = lambda: settled(driven)["onscreen"]  # noqa: E731
+    slides = slides_of(DRIVEN)
+    assert here() == slides[1]
+    for name in ("Go to next fragment or subslide in Deck",) * 2:
+        page.get_by_role("button", name=name).click()
+    assert here() == slides[2]
+    page.keyboard.press("Shift+Space")  # the remote has the focus: the space bar goes on, and with Shift back
+    assert here() == slides[1]
+    page.keyboard.press("Space")
+    assert here() == slides[2]
+    assert page.evaluate("() => innerWidth") == PROJECTOR["width"]
+    page.get_by_role("button", name="Exit Deck").click()
+    expect(page.locator("body[data-jp-deck-mode]")).to_have_count(0)
+    expect(page.locator(".jp-NotebookPanel .jp-Cell").nth(3)).to_be_visible()
+    controls, heatmap = (page.locator(part).first.bounding_box() for part in (".attention-controls", ".ah"))
+    assert controls["y"] + controls["height"] <= heatmap["y"] + 1  # above the map again, not beside it
+    assert driven.errors == []
