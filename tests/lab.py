@@ -113,13 +113,21 @@ def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:
     raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-2000:])
 
 
+_playwright: list = []  # one for each that is in use; the first is the one there is
+
+
 @contextmanager
 def running_chromium() -> Iterator[Browser]:
-    """The system's Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    """The system's Chromium. A process can have only one Playwright at a time: those who ask share it."""
+    _playwright.append(_playwright[0] if _playwright else sync_playwright().start())
+    browser = _playwright[0].chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    try:
         yield browser
+    finally:
         browser.close()
+        if not _playwright[1:]:
+            _playwright[0].stop()
+        _playwright.pop()
 
 
 class Notebook:

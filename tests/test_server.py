@@ -1,14 +1,17 @@
 """The Jupyter server passes on what a kernel says at once: TCP_NODELAY on the socket of each page."""
 
+import asyncio
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import attention_core_server
 import pytest
 from lab import running_lab
-from tornado.testing import AsyncHTTPTestCase, gen_test
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
@@ -30,19 +33,24 @@ class Page(WebSocketHandler):
         assert self.settings["kernel_websocket_connection_class"](self).connect() == "connected"
 
 
-class TestTheSocketOfAPage(AsyncHTTPTestCase):
-    def get_app(self):
-        return Application([("/", Page)], kernel_websocket_connection_class=Connection)
+async def waits(app: Application) -> bool:
+    """Whether the socket of a page that connects waits for acknowledgements."""
+    server = HTTPServer(app)
+    (bound,) = bind_sockets(0, "127.0.0.1")
+    server.add_socket(bound)
+    page = await websocket_connect(f"ws://127.0.0.1:{bound.getsockname()[1]}/")
+    said = await page.read_message()
+    page.close()
+    server.stop()
+    return said == "0"
 
-    async def waits(self):
-        page = await websocket_connect(self.get_url("/").replace("http", "ws"))
-        return await page.read_message() == "0"
 
-    @gen_test
-    async def test_waits_for_acknowledgement_until_the_extension_is_loaded(self):
-        assert await self.waits()
-        attention_core_server._load_jupyter_server_extension(SimpleNamespace(web_app=self._app))
-        assert not await self.waits()
+def test_the_socket_of_a_page_waits_until_the_extension_is_loaded():
+    app = Application([("/", Page)], kernel_websocket_connection_class=Connection)
+    with ThreadPoolExecutor(1) as apart:  # in this thread a browser test may have left a loop running
+        assert apart.submit(asyncio.run, waits(app)).result(60)
+        attention_core_server._load_jupyter_server_extension(SimpleNamespace(web_app=app))
+        assert not apart.submit(asyncio.run, waits(app)).result(60)
 
 
 def test_what_another_extension_chose_is_kept():
