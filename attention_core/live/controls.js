@@ -31,6 +31,7 @@ function describeControls(root) {
   const what = { subtree: true, childList: true, characterData: true, attributeFilter: ["class", "aria-valuetext"] };
   for (const bar of explorer.querySelectorAll(".attention-controls")) {
     set(bar, { "data-lm-suppress-shortcuts": "true" }); // an arrow key is the slider's, and folds no heading
+    bar.addEventListener("focusin", (event) => set(event.target, { "data-lm-suppress-shortcuts": "true" })); // Notebook 7 asks only the slider itself
     changed.observe(bar, what);
   }
   describe();

@@ -253,6 +253,7 @@ const place = (node, left, top, width, height) => Object.assign(node.style, {
 function render({ model, el }) {
   const palette = readPalette(model.get("_palette"));
   const root = element("div", "ah", el, { "data-lm-suppress-shortcuts": "true" });
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true")); // or Notebook 7 takes the arrow keys
   const title = element("div", "ah-title", root);
   const message = element("div", "ah-message", root, { role: "status" });
   const words = element("div", "ah-words", root);

@@ -41,6 +41,7 @@ function render({ model, el }) {
     label.textContent = name;
     if (movable) {
       group.setAttribute("tabindex", "0");
+      group.setAttribute("data-lm-suppress-shortcuts", "true"); // or Notebook 7 takes the arrow keys
       group.setAttribute("role", "slider");
       group.setAttribute("aria-label", `${name}: arrow keys move it`);
       group.addEventListener("pointerdown", (event) => { group.setPointerCapture(event.pointerId); group.focus(); event.preventDefault(); });

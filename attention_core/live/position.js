@@ -46,6 +46,7 @@ function paint({ table, n, dim }, palette) {
 function render({ model, el }) {
   const palette = new Uint8Array(model.get("_palette").buffer.slice(model.get("_palette").byteOffset));
   const root = element("div", "sm", el);
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true")); // or Notebook 7 takes the arrow keys
   root.dataset.lmSuppressShortcuts = "true";
   const above = shape("svg", root, { role: "group", "aria-label": "Sinusoids: a map of positions and dimensions, and clocks" });
   const body = element("div", "sm-body", root);

@@ -42,6 +42,7 @@ async function openLine(kernel) {
 
 function render({ model, el }) {
   const root = element("div", "at", el, { "data-lm-suppress-shortcuts": "true" });
+  root.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true")); // or Notebook 7 takes the arrow keys
   root.onkeydown = (event) => event.stopPropagation(); // JupyterLab takes ← and → for itself
   const bar = element("div", "at-bar", root);
   const stop = element("button", "at-button at-stop", bar, { type: "button" });

@@ -44,7 +44,6 @@ def page(tmp_path_factory, chromium):
 
 
 def test_the_slider_moves_the_heatmap(page):
-    # by mouse: at a key Notebook 7 moves the focus to the selected cell, whatever has it
     box = page.locator(".attention-explorer:has(.ah-grid)").first
     box.scroll_into_view_if_needed()
     slider = box.get_by_role("slider", name="Temperature")
@@ -75,3 +74,29 @@ def test_pointing_reads_a_cell_and_a_click_arrives_in_python(page):
     page.mouse.up()
     page.wait_for_function(IDLE)
     assert page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)").strip() == "[2]"
+
+
+def test_the_keys_of_slider_and_map_stay_with_them(page):
+    # Notebook 7 hears a key before the page does: without data-lm-suppress-shortcuts on what has the focus
+    # it selects another cell, or folds the heading, and the heatmap with it
+    box = page.locator(".attention-explorer:has(.ah-grid)").first
+    slider = box.get_by_role("slider", name="Temperature")
+    slider.focus()
+    before = slider.get_attribute("aria-valuetext")
+    pixels = box.locator("canvas").evaluate("canvas => canvas.toDataURL()")
+    page.keyboard.press("ArrowLeft")
+    expect(slider).not_to_have_attribute("aria-valuetext", before)
+    expect(slider).to_be_focused()
+    page.wait_for_function(
+        "([box, before]) => box.querySelector('canvas').toDataURL() !== before",
+        arg=[box.element_handle(), pixels],
+    )
+    cell = box.locator(".ah-target[tabindex='0']")
+    cell.focus()
+    words = box.locator(".ah-say").inner_text()
+    page.keyboard.press("ArrowUp")
+    expect(box.locator(".ah-say")).not_to_have_text(words)
+    pinned = page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)")
+    page.keyboard.press("Enter")
+    page.wait_for_function(IDLE)
+    assert page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)") != pinned
