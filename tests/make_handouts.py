@@ -20,35 +20,67 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
+NEEDED = [
+    "LICENSE",
+    "dist/reveal.css",
+    "dist/reveal.js",
+    "dist/theme/white.css",  # the others ask a host for their letters
+    "dist/theme/fonts/source-sans-pro",
+]
+LINES = {"{aligned}": "{align*}", "{gathered}": "{matrix}"}  # latex2mathml draws the first ones in one line
+STYLE = """
+.jp-RenderedText pre { word-break: normal; overflow-wrap: anywhere; }
+math mtd[columnalign="right"] { text-align: right; padding-right: 0; } /* MathML Core has no columnalign */
+math mtd[columnalign="left"] { text-align: left; padding-left: 0; }
+"""
 PAGE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
-"""
+{%- block html_head_css -%}<style>STYLE</style>{%- endblock -%}
+""".replace("STYLE", STYLE)
 SLIDES = """
 {%- extends 'reveal/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_css -%}
-<style>
-:root { --jp-content-font-size1: 17px; --jp-ui-font-size1: 16px; --jp-code-font-size: 14.5px; }
-.reveal .slides section { text-align: left; }
+<style>STYLE
+.reveal .slides section { --fit: 1; text-align: left; }
+/* an unfolded solution scrolls */
+.reveal .slides section section { max-height: 720px; overflow: hidden auto; }
+.reveal .slides section * {
+  --jp-content-font-size1: calc(17px * var(--fit)); --jp-ui-font-size1: calc(16px * var(--fit));
+  --jp-code-font-size: calc(14.5px * var(--fit)); --jp-cell-prompt-width: 0px;
+}
+.reveal .slides :is(h1, h2, h3, h4) { text-transform: none; }
+.reveal :is(.jp-InputPrompt, .jp-OutputPrompt) { display: none; }
 .reveal .jp-Cell { padding: 2px 0; }
-.reveal .jp-OutputArea img { max-height: 350px !important; width: auto !important; margin: 0; }
+.reveal .jp-OutputArea img {
+  max-height: calc(350px * var(--fit)) !important; width: auto !important; margin: 0;
+}
+.reveal .controls { font-size: 7px; }
 </style>
 {%- endblock -%}
 {%- block footer_js -%}
 <script src="reveal.js/dist/reveal.js"></script>
-<script src="reveal.js/plugin/notes/notes.js"></script>
 <script>
-Reveal.initialize({
+function fit() { // letters and pictures as large as the slide allows, above the arrows
+  const slide = Reveal.getCurrentSlide();
+  for (let tenths = 16; tenths >= 10; tenths--) {
+    slide.style.setProperty("--fit", tenths / 10);
+    const code = [...slide.querySelectorAll("pre")];
+    if (slide.scrollHeight <= 660 && code.every((pre) => pre.scrollWidth <= pre.clientWidth)) break;
+  }
+}
+Reveal.on("slidechanged", fit);
+document.addEventListener("toggle", fit, true);
+addEventListener("load", () => Reveal.initialize({
   hash: true, width: 1280, height: 720, margin: 0.02, center: false, slideNumber: "c/t",
-  plugins: [RevealNotes],
-});
+}).then(fit));
 </script>
 {%- endblock -%}
-"""
+""".replace("STYLE", STYLE)
 
 
 class Formulas(IPythonRenderer):
@@ -58,6 +90,8 @@ class Formulas(IPythonRenderer):
         return latex2mathml.converter.convert(body)
 
     def block_math(self, body: str) -> str:
+        for unknown, known in LINES.items():
+            body = body.replace(unknown, known)
         return latex2mathml.converter.convert(body, display="block")
 
 
@@ -81,15 +115,19 @@ class Page(Offline, HTMLExporter):
 class Slides(Offline, SlidesExporter):
     raw_template = SLIDES
     reveal_url_prefix = "reveal.js"
-    reveal_theme = "white"  # the others ask a host for their letters
+    reveal_theme = "white"
 
 
 def handouts(notebooks: list[Path], folder: Path) -> list[Path]:
     """Write both handouts of each notebook, and what the slides need; returns the pages."""
     folder.mkdir(parents=True, exist_ok=True)
-    for part in ("dist", "plugin/notes"):
-        shutil.copytree(REVEAL / part, folder / "reveal.js" / part, dirs_exist_ok=True)
-    shutil.copy(REVEAL / "LICENSE", folder / "reveal.js")
+    for part in NEEDED:
+        to = folder / "reveal.js" / part
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if (REVEAL / part).is_dir():
+            shutil.copytree(REVEAL / part, to, dirs_exist_ok=True)
+        else:
+            shutil.copy(REVEAL / part, to)
     written = []
     for path in notebooks:
         notebook = nbformat.read(path, as_version=4)

@@ -11,6 +11,8 @@ from lab import NOTEBOOKS, need_chromium, running_chromium
 from make_handouts import handouts
 
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("0*.ipynb"))
+FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
+CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 IMAGES = (
     "() => [...document.images].map((i) => (i.complete && i.naturalWidth > 0 ? 'shown' : i.src.slice(0, 80)))"
 )
@@ -21,18 +23,38 @@ TALL = """() => Reveal.getSlides().map((slide) => { // what is higher than the s
     return [slide.scrollHeight, slide.innerText.trim().slice(0, 60)];
 }).filter(([height]) => height > 720)"""
 
+UNFOLDED = """async () => { // everything unfolded: where a slide ends, and whether it scrolls in vain
+    Reveal.configure({ transition: "none" });
+    const ends = [];
+    for (const slide of Reveal.getSlides().filter((one) => one.querySelector("details"))) {
+        const { h, v } = Reveal.getIndices(slide);
+        Reveal.slide(h, v, 99);
+        for (const fold of slide.querySelectorAll("details")) fold.open = true;
+        await new Promise((later) => setTimeout(later, 50));
+        slide.scrollTop = slide.scrollHeight;
+        const { bottom } = slide.lastElementChild.getBoundingClientRect();
+        ends.push([bottom, slide.scrollTop > 0 && slide.style.getPropertyValue("--fit") !== "1"]);
+    }
+    return ends;
+}"""
+
+
+def cells(lesson: str, *, skipped: bool = True) -> list:
+    """The cells of a lesson; `skipped` keeps what slides leave out too."""
+    every = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
+    return [c for c in every if skipped or c.metadata["slideshow"]["slide_type"] != "skip"]
+
+
+def outputs(lesson: str, *, skipped: bool = True) -> list:
+    return [output for cell in cells(lesson, skipped=skipped) for output in cell.get("outputs", [])]
+
 
 def pictures(lesson: str, *, skipped: bool = True) -> int:
-    """How many pictures the outputs of a lesson hold; `skipped` counts what slides leave out too."""
-    cells = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
-    kept = [c for c in cells if skipped or c.metadata["slideshow"]["slide_type"] != "skip"]
-    outputs = [output for cell in kept for output in cell.get("outputs", [])]
-    return sum("image/png" in output.get("data", {}) for output in outputs)
+    return sum("image/png" in output.get("data", {}) for output in outputs(lesson, skipped=skipped))
 
 
 def starts(lesson: str, *kinds: str) -> int:
-    cells = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
-    return sum(cell.metadata["slideshow"]["slide_type"] in kinds for cell in cells)
+    return sum(cell.metadata["slideshow"]["slide_type"] in kinds for cell in cells(lesson))
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +91,17 @@ def read(browser):
     assert complaints == []
 
 
-def assert_formulas_are_drawn(page, lesson):
-    assert page.evaluate("() => document.body.innerText").count("$$") == 0
-    source = "\n".join(
-        cell.source
-        for cell in nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4).cells
-        if cell.cell_type == "markdown"
-    )
-    drawn = page.locator("math").count()
-    assert drawn >= source.count("$$") // 2
+def assert_formulas_are_drawn(page, lesson, *, skipped=True):
+    markdown = [cell for cell in cells(lesson, skipped=skipped) if cell.cell_type == "markdown"]
+    source = "\n".join(cell.source for cell in markdown)
+    written = FORMULA.findall(CODE.sub("", source))
+    drawn = page.evaluate("() => [...document.querySelectorAll('math')].map((math) => math.textContent)")
+    assert len(drawn) == len(written)
+    assert [formula for formula in drawn if re.search(r"[&\\$]", formula)] == []
+    rows = sum(formula.count(r"\\") + 1 for formula in written if r"\begin{" in formula)
+    assert page.locator("math mtr").count() == rows
     assert page.locator("math merror").count() == 0
-    assert not re.search(r"\\(frac|sqrt|text|cdot|omega)", page.locator("main").inner_text())
+    assert page.evaluate("() => document.body.innerText").count("$$") == 0
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -88,9 +110,17 @@ def test_a_page_shows_everything(folder, read, lesson):
     shown = page.evaluate(IMAGES)
     assert shown == ["shown"] * pictures(lesson)
     assert_formulas_are_drawn(page, lesson)
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    shown = page.locator(".jp-OutputArea-output")
+    assert shown.count() == len(outputs(lesson))
+    heights = shown.evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().height)")
+    assert min(heights, default=8) >= 8, "an output is empty"
+    errors = page.locator("[data-mime-type='application/vnd.jupyter.error']").count()
+    assert errors == sum(output.output_type == "error" for output in outputs(lesson))
+    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
     assert "Error displaying" not in page.locator("main").inner_text()
-    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    for width in (1280, 900):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -108,19 +138,44 @@ def test_slides_walk_from_first_to_last(folder, read, lesson):
     assert page.evaluate("() => Reveal.getProgress()") == pytest.approx(1, abs=0.02)
     assert page.evaluate(IMAGES).count("shown") >= pictures(lesson, skipped=False)
     assert set(page.evaluate(IMAGES)) <= {"shown"}
-    assert_formulas_are_drawn(page, lesson)
+    assert_formulas_are_drawn(page, lesson, skipped=False)
     assert page.evaluate(TALL) == []
 
 
-def test_lessons_lead_to_each_other_within_the_folder(folder, read):
-    page = read(folder / "01_self_attention.html")
-    links = page.evaluate(
-        "() => [...document.querySelectorAll('main a[href]')].map((a) => a.getAttribute('href'))"
-    )
-    local = [link for link in links if re.match(r"\w+\.", link)]
-    assert local
-    for link in local:
-        assert (folder / link.split("#")[0]).is_file(), link
+@pytest.mark.parametrize("ending", [".html", ".slides.html"])
+def test_lessons_lead_to_each_other_within_the_folder(folder, read, ending):
+    leading = 0
+    for lesson in LESSONS:
+        page = read(folder / f"{lesson}{ending}")
+        links = page.evaluate(
+            "() => [...document.querySelectorAll('main a[href]')].map((a) => a.getAttribute('href'))"
+        )
+        local = [link.split("#")[0] for link in links if re.match(r"\w+\.", link)]
+        assert [link for link in local if not (folder / link).is_file()] == []
+        leading += len(local)
+    assert leading >= len(LESSONS) - 1
+
+
+def test_nothing_in_the_folder_refers_to_a_host(folder):
+    asking = re.compile(r"""(?:\bsrc=|<link[^>]* href=|@import |\burl\()(?:url\()?["']?(?:https?:)?//""")
+    for file in [*folder.glob("*.html"), *folder.rglob("*.css")]:
+        assert asking.findall(file.read_text()) == [], file.name
+
+
+def test_slides_fill_the_screen(folder, read):
+    page = read(folder / "01_self_attention.slides.html")
+    page.wait_for_function("() => window.Reveal?.isReady()")
+    size = "() => parseFloat(getComputedStyle(Reveal.getCurrentSlide().querySelector('p')).fontSize)"
+    assert page.evaluate(size) > 24  # of 720, for the back row
+
+
+def test_the_end_of_every_unfolded_solution_can_be_reached(folder, read):
+    for lesson in LESSONS:
+        page = read(folder / f"{lesson}.slides.html")
+        page.wait_for_function("() => window.Reveal?.isReady()")
+        ends = page.evaluate(UNFOLDED)
+        assert [end for end in ends if end[0] > 721] == [], lesson
+        assert [end for end in ends if end[1]] == [], f"{lesson}: smaller letters would do"
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
