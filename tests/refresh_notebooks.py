@@ -45,6 +45,7 @@ def refresh(path: Path) -> None:
         timeout=600,
         kernel_name="python3",
         store_widget_state=False,
+        coalesce_streams=True,  # how a text was cut into messages depends on the moment
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     normalise(book)

@@ -83,6 +83,14 @@ def test_refreshing_runs_from_the_lessons_own_folder_and_counts_from_1(tmp_path)
     assert book.metadata.kernelspec == KERNELSPEC
 
 
+def test_what_was_printed_in_several_messages_is_stored_as_one_text(tmp_path):
+    pause = "import sys, time\nfor line in 'ab':\n    print(line)\n    sys.stdout.flush(); time.sleep(0.3)"
+    path = lesson(tmp_path / "lesson.ipynb", pause)
+    refresh(path)
+    (printed,) = nbformat.read(path, as_version=4).cells[0].outputs
+    assert printed.text == "a\nb\n"
+
+
 def test_a_lesson_that_fails_is_left_as_it_was_and_the_exit_code_says_so(tmp_path, monkeypatch, capsys):
     path = lesson(tmp_path / "broken.ipynb", "1", "1 / 0")
     before = path.read_bytes()
