@@ -280,7 +280,7 @@ def test_an_unknown_argument_is_refused_by_name():
         ),
         (
             lambda: AttentionHeatmap(torch.tensor([[math.nan, 0.5]])),
-            "1 queries × 2 keys, row sums nan, largest 0.50: “0” → “1”",
+            "1 query × 2 keys, row sums nan, largest 0.50: “0” → “1”",
         ),
     ],
 )
@@ -401,9 +401,9 @@ def test_no_script_or_style_asks_another_host(name):
 
 def test_the_palette_is_matplotlibs_viridis_in_the_browser_too():
     sent = np.frombuffer(AttentionHeatmap(WEIGHTS)._palette, np.uint8).reshape(256, 3)
-    drawn = picture.COLOURS(np.arange(256), bytes=True)[:, :3]
+    drawn = picture.colours()(np.arange(256), bytes=True)[:, :3]
     assert np.abs(sent.astype(int) - drawn).max() <= 1
-    assert picture.COLOURS.name == "viridis"
+    assert picture.colours().name == "viridis"
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 0.37, 0.62, 1.0])
@@ -422,7 +422,7 @@ def test_the_scale_is_fixed_unless_each_row_has_its_own():
         drawn = cell_pixels(AttentionHeatmap(weights, per_row=per_row), row, 0)
         return np.median(drawn.reshape(-1, 3), axis=0) / 255
 
-    fixed, own = picture.COLOURS(0.2)[:3], picture.COLOURS(1.0)[:3]
+    fixed, own = picture.colours()(0.2)[:3], picture.colours()(1.0)[:3]
     assert np.abs(colour(0, per_row=False) - fixed).max() < 0.02
     assert np.abs(colour(0, per_row=True) - own).max() < 0.02
     assert np.abs(colour(1, per_row=True) - own).max() < 0.02
@@ -432,7 +432,7 @@ def test_the_scale_is_fixed_unless_each_row_has_its_own():
 
 def test_a_row_of_zeros_on_its_own_scale_stays_dark():
     drawn = cell_pixels(AttentionHeatmap(torch.tensor([[0.0, 0.0], [0.5, 0.5]]), per_row=True), 0, 0)
-    assert near(drawn, picture.COLOURS(0.0)) > 0.9
+    assert near(drawn, picture.colours()(0.0)) > 0.9
 
 
 def test_forbidden_cells_are_hatched_and_not_merely_dark():
@@ -441,17 +441,17 @@ def test_forbidden_cells_are_hatched_and_not_merely_dark():
     forbidden, zero = cell_pixels(heatmap, 0, 1), cell_pixels(heatmap, 1, 1)
     lines, ground = near(forbidden, "#8a9097", 40), near(forbidden, "white", 20)
     assert 0.02 < lines < 0.6 and ground > 0.3 and lines + ground > 0.6
-    assert near(forbidden, picture.COLOURS(0.0)) == 0
-    assert near(zero, picture.COLOURS(0.0)) > 0.9
+    assert near(forbidden, picture.colours()(0.0)) == 0
+    assert near(zero, picture.colours()(0.0)) > 0.9
     unmasked = AttentionHeatmap(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
-    assert near(cell_pixels(unmasked, 0, 1), picture.COLOURS(0.0)) > 0.9
+    assert near(cell_pixels(unmasked, 0, 1), picture.colours()(0.0)) > 0.9
 
 
 def test_not_a_number_has_a_colour_that_the_map_does_not_contain():
     heatmap = AttentionHeatmap(torch.tensor([[math.nan, 0.5], [0.5, 0.5]]))
     drawn = cell_pixels(heatmap, 0, 0)
     assert near(drawn, picture.NOT_A_NUMBER) > 0.5
-    distance = np.abs(picture.COLOURS(np.linspace(0, 1, 256))[:, :3] - colors.to_rgb(picture.NOT_A_NUMBER))
+    distance = np.abs(picture.colours()(np.linspace(0, 1, 256))[:, :3] - colors.to_rgb(picture.NOT_A_NUMBER))
     assert distance.max(-1).min() > 0.1
     assert near(cell_pixels(heatmap, 1, 0), picture.NOT_A_NUMBER) == 0
     for per_row in (False, True):

@@ -23,6 +23,12 @@ def test_the_mathematics_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_what_moves_imports_no_matplotlib_before_it_draws():
+    code = "import sys, attention_core.live, attention_core.practice; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """What is installed where, from a wheel built as pip builds it."""

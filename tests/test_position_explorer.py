@@ -22,6 +22,7 @@ from attention_core import (
     words,
 )
 from attention_core.live import PositionExplorer, SinusoidExplorer
+from attention_core.live.position import BASES
 
 SENTENCE = "the cat sat on the mat because it was tired"
 SCHEMES = ["none", "sinusoidal", "learned", "rotary", "ALiBi", "relative"]
@@ -134,9 +135,9 @@ def test_controls_and_the_map_drive_the_traits_and_follow_them():
     assert (explorer.position, explorer.distance, explorer.pair) == (3, 4, 5)
     assert control(explorer, "Position").value == 3
     assert explorer.heatmap.said[0].startswith("Position 3, dimensions 10 and 11: ")
-    explorer.dim, explorer.base = 100, 2e7  # beyond the sliders, which must not pull them back
-    assert (control(explorer, "Dimensions").value, control(explorer, "Base").value) == (100, 2e7)
-    assert (explorer.dim, explorer.base) == (100, 2e7)
+    explorer.dim, explorer.base = 100, 2.1e7  # beyond the one slider, between two steps of the other
+    assert (control(explorer, "Dimensions").value, control(explorer, "Base").label) == (100, "20,000,000")
+    assert (explorer.dim, explorer.base) == (100, 2.1e7)  # neither pulls back what was set
 
 
 def test_both_positions_stay_on_the_map_and_the_pair_in_the_table():
@@ -573,7 +574,7 @@ class AnySinusoids(RuleBasedStateMachine):
         assert drawn.said[0].startswith(f"Position {explorer.position}, dimensions {2 * explorer.pair} and ")
         for label, name in (("Position", "position"), ("Distance", "distance"), ("Dimensions", "dim")):
             assert control(explorer, label).value == getattr(explorer, name)
-        assert control(explorer, "Base").value == explorer.base
+        assert control(explorer, "Base").value == min(BASES, key=lambda base: abs(base - explorer.base))
 
 
 for machine in (AnyPositions, AnySinusoids):

@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import torch
 import traitlets
 from ipywidgets.widgets.interaction import interactive
-from matplotlib.figure import Figure
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
 from attention_core.live.back_row import ForProjector
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.heatmap import AttentionHeatmap, facts, mimebundle
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MASKS: Mapping[str, Callable[[int], torch.Tensor] | None] = {
     "none": None,
@@ -49,7 +52,7 @@ class Explorer(ForProjector, widgets.VBox):
     def _enlarge(self, _change=None) -> None:
         (self.add_class if self.projector else self.remove_class)("attention-projector")
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """What the page shows, as matplotlib draws it: the still picture of a saved notebook."""
         return self.heatmap.figure()
 
@@ -161,7 +164,7 @@ def checked_temperature(temperature: float) -> float:
 
 
 def linked_slider(
-    explorer: Explorer, name: str, steps: Sequence[float], **options
+    explorer: Explorer, name: str, steps: Sequence[float], *, digits: str = ".2f", **options
 ) -> widgets.SelectionSlider:
     """A slider over `steps` that shows a number of the explorer's and sets it.
 
@@ -169,7 +172,7 @@ def linked_slider(
     slider would lose it: the page rounds what it is given to the slider's steps and sends that back,
     over whatever Python has set since. This one talks in whole numbers.
     """
-    slider = widgets.SelectionSlider(options=[(f"{step:.2f}", step) for step in steps], **options)
+    slider = widgets.SelectionSlider(options=[(f"{step:{digits}}", step) for step in steps], **options)
     slider.style.description_width = "auto"
 
     def nearest() -> int:

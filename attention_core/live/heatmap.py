@@ -3,15 +3,18 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anywidget
 import numpy as np
 import torch
 import traitlets
-from matplotlib.figure import Figure
 
 from attention_core.live import picture
 from attention_core.live.back_row import ForProjector
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _HERE = Path(__file__).parent
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
@@ -44,7 +47,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     _esm = (_HERE / "heatmap.js").read_text() + (_HERE / "controls.js").read_text()
     _css = (_HERE / "heatmap.css").read_text() + (_HERE / "deck.css").read_text()
     _frame = traitlets.Dict().tag(sync=True)
-    _palette = traitlets.Bytes(picture.palette()).tag(sync=True)
+    _palette = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     per_row = traitlets.Bool(False).tag(sync=True)
@@ -93,6 +96,10 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         self._frame = _frame(content)  # nothing has changed yet if the lines above raise
         self._content = content
 
+    @traitlets.default("_palette")
+    def _default_palette(self) -> bytes:
+        return picture.palette()
+
     @property
     def weights(self) -> torch.Tensor | None:
         """The weights shown, float32, of the shape they were given in."""
@@ -109,7 +116,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     scores = property(lambda self: self._content.get("scores"), doc="The numbers before softmax.")
     allowed = property(lambda self: self._content.get("allowed"), doc="Who may look at whom.")
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """The same picture for matplotlib, unknown to pyplot, with what is pinned."""
         weights, allowed = self.weights, self.allowed
         by_head = np.zeros((1, 0, 0)) if weights is None else _by_head(weights).numpy()
@@ -162,7 +169,7 @@ def facts(heatmap: AttentionHeatmap) -> str:
     first = int((by_head.flatten() >= by_head.nan_to_num(-1).max() - 1e-4).int().argmax())
     head, row, column = first // (n_q * n_k), first // n_k % n_q, first % n_k
     return (
-        f"{n_q} queries × {n_k} keys"
+        f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"
         + (f", {n_heads} heads" if n_heads > 1 else "")
         + f", row sums {_span(sums)}, largest {float(by_head[head, row, column]):.2f}: "
         + f"“{heatmap.query_labels[row]}” → “{heatmap.key_labels[column]}”"
@@ -170,7 +177,7 @@ def facts(heatmap: AttentionHeatmap) -> str:
     )
 
 
-def mimebundle(widget, figure: Figure) -> tuple[dict, dict]:
+def mimebundle(widget, figure: "Figure") -> tuple[dict, dict]:
     """The live view of `widget` for a page with a kernel, and text and a picture for one without."""
     image, size = picture.png(figure)
     data = {

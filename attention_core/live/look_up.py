@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import torch
 import traitlets
-from matplotlib.figure import Figure
 
 from attention_core import scaled_dot_product_attention
 from attention_core.live import picture
@@ -14,6 +14,9 @@ from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import Explorer, checked_temperature, linked_slider
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.plane import Plane
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KEYS = {"north": (0.0, 1.6), "east": (1.6, 0.0), "south": (0.0, -1.6), "west": (-1.6, 0.0)}
 VALUES = {"red": (-1.4, 1.2), "green": (1.3, 1.5), "blue": (1.5, -1.2), "black": (-1.1, -1.4)}
@@ -72,9 +75,9 @@ class LookUpExplorer(Explorer):
             raise traitlets.TraitError(f"query must be two numbers between −2 and 2, got {proposal.value}")
         return proposal.value
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Both planes and the row of weights."""
-        figure = Figure(figsize=(6.6, 3.9), dpi=100 * picture.PIXELS, layout="constrained")
+        figure = picture.blank(6.6, 3.9)
         for plane, ax in zip((self.asking, self.answer), figure.subplots(1, 2), strict=True):
             plane.draw(ax)
         row = [] if self.weights is None else self.weights[0].tolist()

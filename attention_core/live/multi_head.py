@@ -4,11 +4,11 @@ import html
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 import torch
 import traitlets
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from attention_core import MultiHeadAttention, merge_heads, scaled_dot_product_attention, split_heads, words
@@ -16,6 +16,9 @@ from attention_core._calling import what_happened
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap, facts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DIM = 16  # features of a word here: the 8 of `words.FEATURES`, and 8 that tell its position
 COUNTS = (1, 2, 4, 8)
@@ -201,7 +204,7 @@ class MultiHeadExplorer(Explorer):
             return [self.solo]
         return [head for head in range(self.num_heads) if head not in self.off]
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """All maps, and below them what the strip and the line about the output say."""
         figure = self.heatmap.figure()
         if self.weights is not None:

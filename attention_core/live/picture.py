@@ -1,17 +1,20 @@
-"""The heatmap's still twin, drawn by matplotlib: for saved notebooks, exported pages and slides."""
+"""The heatmap's still twin, drawn by matplotlib: for saved notebooks, exported pages and slides.
+
+Matplotlib is imported when something is drawn: it takes a third of the time that torch does.
+"""
 
 import io
 import math
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from PIL import Image
 
-COLOURS = colormaps["viridis"]  # perceptually uniform, and readable with every colour blindness
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = "viridis"  # perceptually uniform, and readable with every colour blindness
 NOT_A_NUMBER = "#c08080"
 PIN = "#c2410c"
 QUIET = "#5b6168"
@@ -19,9 +22,23 @@ SLANT = 40  # degrees, of the labels above the columns
 PIXELS = 1.5  # drawn larger than it is shown, for sharp text, but not so large that lessons grow heavy
 
 
-def palette() -> bytes:
+def colours(name: str = COLOURS):
+    """A colour map of matplotlib's, by its name."""
+    from matplotlib import colormaps
+
+    return colormaps[name]
+
+
+def palette(name: str = COLOURS) -> bytes:
     """The colour map as 256 × RGB bytes: what the browser paints with."""
-    return (COLOURS(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8).tobytes()
+    return (colours(name)(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8).tobytes()
+
+
+def blank(width: float, height: float, layout: str | None = "constrained") -> "Figure":
+    """An empty figure of that size in inches, unknown to pyplot."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), dpi=100 * PIXELS, layout=layout)
 
 
 def heatmap_figure(
@@ -36,14 +53,16 @@ def heatmap_figure(
     per_row: bool = False,
     pinned: list[int] = (),
     show_sums: bool = False,
-) -> Figure:
+) -> "Figure":
     """Draw weights `(heads, n_q, n_k)`; rows are queries, columns are keys, colours run from 0 to 1.
 
     Returns a `matplotlib.figure.Figure` that pyplot does not know of.
     """
+    from matplotlib.patches import Rectangle
+
     n_heads, n_q, n_k = weights.shape
     if weights.size == 0:
-        figure = Figure(figsize=(6, 0.6), dpi=100 * PIXELS, layout="constrained")
+        figure = blank(6, 0.6)
         figure.text(0.01, 0.5, message or "nothing to show yet", va="center", parse_math=False)
         return figure
     across = min(n_heads, 4)
@@ -54,7 +73,7 @@ def heatmap_figure(
     height = min(max(n_q * side, 0.5), 6.0 if n_heads == 1 else 2.2)
     margin = 0.085 * min(max(len(q) for q in queries), 14) + 0.5
     size = (across * (width + margin) + 0.7, down * (height + margin) + 0.5)
-    figure = Figure(figsize=size, dpi=100 * PIXELS, layout="constrained")
+    figure = blank(*size)
     axes = figure.subplots(down, across, squeeze=False).ravel()
     for ax in axes[n_heads:]:
         ax.remove()
@@ -95,8 +114,10 @@ def sums_in_words(weights: np.ndarray) -> str:
     return f"here rows sum to {sums.min():.2f} … {sums.max():.2f}"
 
 
-def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
+def png(figure: "Figure") -> tuple[bytes, dict[str, int]]:
     """The figure as PNG bytes, and the size in CSS pixels at which a page should show it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     with _quiet():
         canvas.draw()
@@ -110,7 +131,7 @@ def png(figure: Figure) -> tuple[bytes, dict[str, int]]:
     return buffer.getvalue(), {"width": round(width / PIXELS), "height": round(height / PIXELS)}
 
 
-def svg(figure: Figure) -> bytes:
+def svg(figure: "Figure") -> bytes:
     """The figure as SVG, its text drawn as outlines so that it looks the same everywhere."""
     buffer = io.BytesIO()
     with _quiet():
@@ -150,12 +171,14 @@ def _short(label: str) -> str:
 
 
 def _write_numbers(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool) -> None:
+    colour = colours()
     for (row, column), weight in np.ndenumerate(weights):
         if blocked is not None and blocked[row, column]:
             continue
         level = weight / _largest(weights[row])[0] if per_row else weight
-        dark = np.isnan(weight) or np.dot(COLOURS(level)[:3], (0.3, 0.6, 0.1)) > 0.5
-        ax.text(column, row, number(weight), ha="center", va="center", fontsize=7, color="k" if dark else "w")
+        dark = np.isnan(weight) or np.dot(colour(level)[:3], (0.3, 0.6, 0.1)) > 0.5
+        text = ax.text(column, row, number(weight), ha="center", va="center", color="k" if dark else "w")
+        text.set(fontsize=7, in_layout=False)  # within its cell, so measuring it would only take time
 
 
 def _largest(weights: np.ndarray) -> np.ndarray:

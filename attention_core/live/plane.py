@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anywidget
 import numpy as np
 import traitlets
-from matplotlib.figure import Figure
 
 from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _HERE = Path(__file__).parent
 
@@ -114,9 +117,9 @@ class Plane(anywidget.AnyWidget):
                 fontsize=9, ha="right" if left else "left", parse_math=False, zorder=4,
             )  # fmt: skip
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """The plane as a matplotlib figure, unknown to pyplot."""
-        figure = Figure(figsize=(3.2, 3.5), dpi=100 * picture.PIXELS, layout="constrained")
+        figure = picture.blank(3.2, 3.5)
         self.draw(figure.subplots())
         return figure
 

@@ -5,15 +5,12 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anywidget
 import ipywidgets as widgets
-import numpy as np
 import torch
 import traitlets
-from matplotlib import colormaps
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,12 +29,16 @@ from attention_core import (
 )
 from attention_core.live import picture
 from attention_core.live.call import Unusable, call_attention, row_remark
-from attention_core.live.explorers import MASKS, MOST_WORDS, Explorer
+from attention_core.live.explorers import MASKS, MOST_WORDS, Explorer, linked_slider
 from attention_core.live.heatmap import AttentionHeatmap, facts
 from attention_core.positional_encoding import frequencies
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _HERE = Path(__file__).parent
-COLOURS = colormaps["PRGn"]  # pale at 0, and its two ends differ with every colour blindness
+COLOURS = "PRGn"  # pale at 0, and its two ends differ with every colour blindness
+BASES = (*(step * 10**power for power in range(8) for step in (1, 1.5, 2, 3, 5, 7)), 10**8)
 HERE, THERE = "#c2410c", "#1769c4"  # the position, and the other one that slides with it
 COMPARISONS = ("sinusoids", "sinusoids through W", "RoPE through W")
 DIM, HEADS = len(words.FEATURES), 4  # of PositionExplorer: features of a word, query and key; heads
@@ -61,8 +62,7 @@ class SinusoidMap(anywidget.AnyWidget):
     said = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(self):
-        rgb = (COLOURS(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
-        super().__init__(_palette=rgb.tobytes())
+        super().__init__(_palette=picture.palette(COLOURS))
 
     def show(
         self, table: Tensor, line: Tensor, low: Tensor, high: Tensor, name: str, said: list[str]
@@ -76,13 +76,13 @@ class SinusoidMap(anywidget.AnyWidget):
             }  # fmt: skip
             self.said = said
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """The map, the hands and the curve, as matplotlib draws them."""
         table, line, low, high = (x.numpy() for x in self._drawn[:4])
         name = self._drawn[4]
         n, dim = table.shape
         here, there = self.position, self.position + self.distance
-        figure = Figure(figsize=(7.4, 5.4), dpi=100 * picture.PIXELS, layout="constrained")
+        figure = picture.blank(7.4, 5.4)
         grid = figure.add_gridspec(2, 2, width_ratios=(5, 2), height_ratios=(5, 2.2))
         ax = figure.add_subplot(grid[0, 0])
         image = ax.imshow(
@@ -148,8 +148,8 @@ class SinusoidExplorer(Explorer):
             "position": widgets.IntSlider(description="Position", max=length - 1, **wide),
             "distance": widgets.IntSlider(description="Distance", max=length - 1, **wide),
             "dim": widgets.IntSlider(description="Dimensions", min=2, max=64, step=2, **wide),
-            "base": widgets.FloatLogSlider(
-                description="Base", min=0.5, max=6, step=0.1, readout_format=".0f", **wide
+            "base": linked_slider(
+                self, "base", BASES, digits=",.10g", description="Base", layout={"width": "270px"}
             ),
             "comparison": widgets.ToggleButtons(
                 options=COMPARISONS, description="Compare", style={"button_width": "auto"}
@@ -164,9 +164,10 @@ class SinusoidExplorer(Explorer):
                 raise TypeError(f"SinusoidExplorer has no argument {name}")
             setattr(self, name, value)
         self._make_room()
-        self.observe(self._make_room, ["distance", "dim", "base"])
+        self.observe(self._make_room, ["distance", "dim"])
         for name, control in controls.items():
-            traitlets.link((self, name), (control, "value"))
+            if name != "base":
+                traitlets.link((self, name), (control, "value"))
         for name in ("position", "distance", "pair"):
             traitlets.link((self, name), (self.heatmap, name))
         self.observe(self._show, ["position", "distance", "pair", "dim", "base", "comparison"])
@@ -202,8 +203,6 @@ class SinusoidExplorer(Explorer):
         self.pair = min(self.pair, self.dim // 2 - 1)
         self._sliders["position"].max = self.length - 1 - self.distance
         self._sliders["dim"].max = max(self._sliders["dim"].max, self.dim)
-        log, slider = math.log10(self.base), self._sliders["base"]
-        slider.min, slider.max = min(slider.min, math.floor(log)), max(slider.max, math.ceil(log))
 
     def _show(self, _change=None) -> None:
         n, here, there = self.length, self.position, self.position + self.distance
@@ -491,6 +490,8 @@ def _kept(hook: str, x: Tensor, like: Tensor) -> Tensor:
 
 def _draw_hands(ax, here: Tensor, there: Tensor, pair: int) -> None:
     """The clocks of one row of the table and of another, read down and then across."""
+    from matplotlib.patches import Circle
+
     pairs = len(here) // 2
     down = min(pairs, 8)
     for i in range(pairs):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anywidget
@@ -17,7 +18,6 @@ import comm
 import numpy as np
 import torch
 import traitlets
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from attention_core._calling import a
@@ -25,6 +25,9 @@ from attention_core.live import picture
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.tasks import IGNORE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _HERE = Path(__file__).parent
 EVERY = 10  # steps from one kept map to the next: a look at one input in ten steps is a percent or two
@@ -360,7 +363,7 @@ class TrainingView(Explorer):
             facts.append(f"accuracy {_coarse(self.history['accuracy'][1])}")
         return f"TrainingView({', '.join(facts)})"
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """The curves, and beneath them the chosen map at up to five moments; untrained, only the map."""
         if not self.frames:
             return super().figure()
@@ -368,7 +371,7 @@ class TrainingView(Explorer):
         moments = _moments(kept, self.layer, 5)
         heads = [self.head] if self.head is not None else range(len(moments[0].weights[self.layer]))
         height = (1.7 if self.history else 0) + 1.75 * len(heads) + 0.4
-        figure = Figure(figsize=(8.2, height), dpi=100 * picture.PIXELS, layout="constrained")
+        figure = picture.blank(8.2, height)
         parts = figure.subfigures(2, 1, height_ratios=(1.7, height - 1.7)) if self.history else (None, figure)
         if self.history:
             axes = parts[0].subplots(1, len(self.history), squeeze=False)[0]
@@ -440,7 +443,7 @@ def _draw_map(ax, weights: Tensor, allowed: Tensor | None):
         shown = np.ma.masked_where(~allowed.expand(weights.shape).numpy(), shown)
         ax.patch.set(hatch="//////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
     ax.set(xticks=(), yticks=())
-    return ax.imshow(shown, cmap=picture.COLOURS, vmin=0, vmax=1)
+    return ax.imshow(shown, cmap=picture.colours(), vmin=0, vmax=1)
 
 
 def _draw_curve(ax, name: str, steps: list[int], values: list[float], moments: list[int]) -> None:

@@ -4,13 +4,16 @@ import html
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anywidget
 import traitlets
-from matplotlib.figure import Figure
 
 from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _HERE = Path(__file__).parent
 _NOTHING = object()  # None and False may be answers
@@ -85,12 +88,12 @@ class Prediction(anywidget.AnyWidget):
         self._paint()
         return Outcome(self)
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Question and options as a still picture."""
         rows = [textwrap.wrap(self.question, 78) or [""]]
         rows += [textwrap.wrap(self._marked(place), 80) or [""] for place in range(len(self.options))]
         heights = [0.165 * len(row) + (0.14 if i == 0 else 0.2) for i, row in enumerate(rows)]
-        figure = Figure(figsize=(6.6, sum(heights) + 0.06), dpi=100 * picture.PIXELS)
+        figure = picture.blank(6.6, sum(heights) + 0.06, layout=None)
         top = sum(heights)
         box = {"boxstyle": "round,pad=0.35", "facecolor": "#f4f5f7", "edgecolor": "#b9bec4"}
         for i, row in enumerate(rows):

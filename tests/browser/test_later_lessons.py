@@ -118,6 +118,14 @@ def test_clocks_turn_by_hand_and_by_keyboard(page_of):
     until(said.inner_text, lambda now: now != text)
     for name in ("Position", "Distance", "Dimensions", "Base"):
         expect(box.get_by_role("slider", name=name).first).to_be_attached()
+    notebook.execute("clocks.base = 2.1e7")  # between two steps of the slider, which must not send one back
+    expect(box.locator(".widget-hslider").filter(has_text="Base")).to_contain_text("20,000,000")
+    box.get_by_role("slider", name="Base").focus()
+    notebook.page.keyboard.press("Tab")
+    assert float(notebook.execute("print(clocks.base)")) == 2.1e7
+    box.get_by_role("slider", name="Base").focus()
+    notebook.page.keyboard.press("ArrowRight")
+    until(lambda: float(notebook.execute("print(clocks.base)")), lambda base: base == 3e7)
 
 
 def test_a_scheme_is_switched_and_words_are_shuffled(page_of):
