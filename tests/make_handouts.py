@@ -33,6 +33,15 @@ STYLE = """
 math mtd[columnalign="right"] { text-align: right; padding-right: 0; } /* MathML Core has no columnalign */
 math mtd[columnalign="left"] { text-align: left; padding-left: 0; }
 """
+PICTURE = """
+{%- block data_png -%}
+<div class="jp-RenderedImage jp-OutputArea-output">
+<img src="data:image/png;base64,{{ output.data['image/png'] }}"
+ alt="{{ output.data['text/plain'] | escape_html }}"
+{%- set width = output | get_metadata('width', 'image/png') -%}{% if width %} width="{{ width }}"{% endif %}>
+</div>
+{%- endblock -%}
+"""
 PAGE = """
 {%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
@@ -60,6 +69,7 @@ SLIDES = """
   max-height: calc(350px * var(--fit)) !important; width: auto !important; margin: 0;
 }
 .reveal .controls { font-size: 7px; }
+.reveal .slide-number { right: auto; left: 8px; } /* not under the arrows */
 </style>
 {%- endblock -%}
 {%- block footer_js -%}
@@ -109,11 +119,11 @@ class Offline:
 
 
 class Page(Offline, HTMLExporter):
-    raw_template = PAGE
+    raw_template = PAGE + PICTURE
 
 
 class Slides(Offline, SlidesExporter):
-    raw_template = SLIDES
+    raw_template = SLIDES + PICTURE
     reveal_url_prefix = "reveal.js"
     reveal_theme = "white"
 

@@ -109,6 +109,11 @@ def test_a_page_shows_everything(folder, read, lesson):
     page = read(folder / f"{lesson}.html")
     shown = page.evaluate(IMAGES)
     assert shown == ["shown"] * pictures(lesson)
+    alts = page.evaluate("() => [...document.images].map((image) => image.alt)")
+    said = [
+        output["data"]["text/plain"] for output in outputs(lesson) if "image/png" in output.get("data", {})
+    ]
+    assert alts == said  # the picture's facts, in one line
     assert_formulas_are_drawn(page, lesson)
     shown = page.locator(".jp-OutputArea-output")
     assert shown.count() == len(outputs(lesson))
@@ -160,6 +165,19 @@ def test_nothing_in_the_folder_refers_to_a_host(folder):
     asking = re.compile(r"""(?:\bsrc=|<link[^>]* href=|@import |\burl\()(?:url\()?["']?(?:https?:)?//""")
     for file in [*folder.glob("*.html"), *folder.rglob("*.css")]:
         assert asking.findall(file.read_text()) == [], file.name
+
+
+def test_a_page_stays_readable_where_the_system_is_dark(folder, browser):
+    """Dark letters on white paper: neither follows the system, alone or together."""
+    context = browser.new_context(offline=True, color_scheme="dark")
+    page = context.new_page()
+    page.goto((folder / "01_self_attention.html").as_uri())
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    pale = """() => [...document.querySelectorAll("main :is(p, li, pre, h1, h2, summary)")].map((n) =>
+        [Math.max(...getComputedStyle(n).color.match(/[\\d.]+/g).slice(0, 3)), n.innerText.slice(0, 40)])
+        .filter(([brightest]) => brightest > 160)"""
+    assert page.evaluate(pale) == []
+    context.close()
 
 
 def test_slides_fill_the_screen(folder, read):
