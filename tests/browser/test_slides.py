@@ -56,6 +56,14 @@ LOST = """() => { // what does not fit on it, in words
             if ((tooWide(node) && scrolls.test(overflowX)) || (tooHigh(node) && scrolls.test(overflowY)))
                 lost.push(`${name} scrolls: ${node.scrollWidth} × ${node.scrollHeight} px`);
         }
+    const hand = ".jp-deck-mod-onscreen .jp-OutputArea :is(button, input, select, summary, [role=slider])";
+    for (const node of book.node.querySelectorAll(hand)) {
+        const { left, top, width, height } = (node.querySelector("circle") ?? node).getBoundingClientRect();
+        if (width < 2 || height < 2 || !node.checkVisibility({ visibilityProperty: true })) continue;
+        const hit = document.elementFromPoint(left + width / 2, top + height / 2);
+        if (!node.contains(hit) && !node.closest("label")?.contains(hit))
+            lost.push(`<${node.tagName} ${node.className}> ${node.innerText} lies under <${hit?.tagName} ${hit?.className}>`);
+    }
     return lost;
 }"""
 
@@ -171,7 +179,7 @@ def driven(open_notebook) -> Iterator[labs.Notebook]:
 def test_a_map_is_run_and_driven_on_its_slide_by_keyboard(driven):
     page = driven.page
     page.keyboard.press("ArrowDown")
-    page.keyboard.press("Shift+Enter")  # runs the first cell on its slide
+    page.keyboard.press("Control+Enter")  # runs the cell and stays with it
     page.locator(".jp-Deck .ah canvas").wait_for(timeout=60 * labs.SECONDS)
     box = page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.ah)")
     said = box.locator(".ah-say")
