@@ -62,7 +62,7 @@ LOST = """() => { // what does not fit on it, in words
         if (width < 2 || height < 2 || !node.checkVisibility({ visibilityProperty: true })) continue;
         const hit = document.elementFromPoint(left + width / 2, top + height / 2);
         if (!node.contains(hit) && !node.closest("label")?.contains(hit))
-            lost.push(`<${node.tagName} ${node.className}> ${node.innerText} lies under <${hit?.tagName} ${hit?.className}>`);
+            lost.push(`<${node.tagName} ${node.className}> lies under <${hit?.tagName} ${hit?.className}>`);
     }
     return lost;
 }"""
@@ -213,3 +213,35 @@ def test_the_remote_goes_on_back_and_out(driven):
     controls, heatmap = (page.locator(part).first.bounding_box() for part in (".attention-controls", ".ah"))
     assert controls["y"] + controls["height"] <= heatmap["y"] + 1  # above the map again, not beside it
     assert driven.errors == []
+
+
+def test_a_class_watches_the_map_while_the_loop_above_it_trains(open_notebook):
+    """Both stand on one slide: the map is run first, then the loop."""
+    notebook = open_notebook("notebooks/04_learning_to_attend.ipynb")
+    page, cells = notebook.page, [cell for slide in slides_of("04_learning_to_attend") for cell in slide]
+    notebook.command("notebook:clear-all-cell-outputs")
+    start(notebook)
+
+    def go_to(cell: str) -> None:
+        way = cells.index(cell) - cells.index(page.evaluate(ACTIVE))
+        for _ in range(abs(way)):
+            page.keyboard.press("ArrowDown" if way > 0 else "ArrowUp")
+            settled(notebook)
+        assert page.evaluate(ACTIVE) == cell
+
+    go_to("first-heatmap")
+    page.keyboard.press("Control+Enter")
+    page.locator(".jp-Deck .ah canvas").first.wait_for(timeout=60 * labs.SECONDS)
+    go_to("after-reverse")
+    page.keyboard.press("Control+Enter")
+    box = page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.ah)")
+    expect(box).to_contain_text("Not trained yet.")
+    frames = int(box.locator(".ah").get_attribute("data-frames"))
+    go_to("train-reverse")
+    page.keyboard.press("Control+Enter")
+    expect(box).to_contain_text("Finished: 300 steps.", timeout=120 * labs.SECONDS)
+    assert int(box.locator(".ah").get_attribute("data-frames")) > frames + 5
+    seen = settled(notebook)
+    assert {"train-reverse", "after-reverse"} <= set(seen["visible"])
+    assert page.evaluate(LOST) == notebook.errors == []
+    notebook.close()
