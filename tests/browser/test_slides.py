@@ -244,4 +244,6 @@ def test_a_class_watches_the_map_while_the_loop_above_it_trains(open_notebook):
     seen = settled(notebook)
     assert {"train-reverse", "after-reverse"} <= set(seen["visible"])
     assert page.evaluate(LOST) == notebook.errors == []
+    page.get_by_role("button", name="Exit Deck").click()  # JupyterLab would open the next page in it
+    expect(page.locator("body[data-jp-deck-mode]")).to_have_count(0)
     notebook.close()
