@@ -95,6 +95,15 @@ def test_wrong():
     assert p.right is False and repr(p).endswith("“mat”, wrong)")
 
 
+def test_a_long_outcome_breaks_between_words():
+    outcome = Prediction(QUESTION, ["cat", "mat"], why="because it asks for a living thing " * 4).reveal(
+        "cat"
+    )
+    lines = repr(outcome).split("\n")
+    assert len(lines) == 2 and max(map(len, lines)) <= 96
+    assert " ".join(lines) == outcome.text
+
+
 def test_unanswered():
     p = ask()
     assert repr(p.reveal("cat")) == "○ you made no prediction; it was “cat”. It asks for a living thing."

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _NOTHING = object()  # None and False may be answers
+LINE = 96  # letters of an outcome in one line: what a page of 1000 px and a slide have room for
 
 
 class Prediction(anywidget.AnyWidget):
@@ -173,7 +174,7 @@ class Outcome:
         self.text = f"{said} {prediction.why}".strip()
 
     def __repr__(self) -> str:
-        return self.text
+        return textwrap.fill(self.text, LINE)  # JupyterLab would break it within a word
 
 
 class Summary:
