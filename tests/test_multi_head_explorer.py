@@ -73,7 +73,7 @@ def test_heads_are_another_cut_of_the_same_parameters(seed):
     for n in COUNTS:
         explorer = MultiHeadExplorer(num_heads=n, seed=seed)
         size = sum(p.numel() for p in explorer.layer.parameters())
-        assert f"{size} parameters</b>" in texts(explorer)[0] and size == 4 * 16**2 + 4 * 16
+        assert f"{size} parameters</b> = 4·16² + 4·16" in texts(explorer)[0] and size == 4 * 16**2 + 4 * 16
         assert f"= <b>{DIM // n}</b> features" in texts(explorer)[0]
 
 

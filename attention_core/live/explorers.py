@@ -166,7 +166,7 @@ def checked_temperature(temperature: float) -> float:
 def linked_slider(
     explorer: Explorer, name: str, steps: Sequence[float], *, digits: str = ".2f", **options
 ) -> widgets.SelectionSlider:
-    """A slider over `steps` that shows a number of the explorer's and sets it.
+    """A slider over `steps`, written with `digits`, that shows a number of the explorer's and sets it.
 
     For a number between two steps the handle stands at the nearest, and the number stays. A float
     slider would lose it: the page rounds what it is given to the slider's steps and sends that back,

@@ -331,7 +331,8 @@ class MultiHeadExplorer(Explorer):
         made = "made by hand" if self.seed is None else f"random, seed {self.seed}"
         self._cut.value = _text(
             f"<b>{self.num_heads} head{'s' * (self.num_heads > 1)}</b> of d_k = {DIM} ÷ {self.num_heads} = "
-            f"<b>{DIM // self.num_heads}</b> features · <b>{size} parameters</b> · {made}"
+            f"<b>{DIM // self.num_heads}</b> features · <b>{size} parameters</b> = 4·{DIM}² + 4·{DIM} · "
+            f"{made}"
         )
         distances = self._mean_distances() if tokens else []
         self._setting = True

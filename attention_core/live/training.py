@@ -443,7 +443,7 @@ def _draw_map(ax, weights: Tensor, allowed: Tensor | None):
         shown = np.ma.masked_where(~allowed.expand(weights.shape).numpy(), shown)
         ax.patch.set(hatch="//////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
     ax.set(xticks=(), yticks=())
-    return ax.imshow(shown, cmap=picture.colours(), vmin=0, vmax=1)
+    return ax.imshow(shown, cmap=picture.COLOURS, vmin=0, vmax=1)
 
 
 def _draw_curve(ax, name: str, steps: list[int], values: list[float], moments: list[int]) -> None:
