@@ -35,11 +35,12 @@ SECONDS = 1000  # in Playwright's milliseconds
 
 
 class Lab:
-    """A running JupyterLab: `url`, and `root`, the folder it serves."""
+    """A running JupyterLab: `url`, `root`, the folder it serves, and `settings`, its user's."""
 
-    def __init__(self, url: str, root: Path):
+    def __init__(self, url: str, root: Path, settings: Path):
         self.url = url
         self.root = root
+        self.settings = settings
 
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Write a notebook of these code cells; returns its path for `Notebook`."""
@@ -47,6 +48,10 @@ class Lab:
         book.metadata["kernelspec"] = KERNELSPEC  # without one, JupyterLab would ask which kernel to start
         nbformat.write(book, self.root / name)
         return name
+
+    def forget_deck(self) -> None:
+        """A page left while it showed slides would make the next one open as slides."""
+        (self.settings / "@deathbeds/jupyterlab-deck/plugin.jupyterlab-settings").unlink(missing_ok=True)
 
     def shut_kernel_down(self, kernel: str) -> None:
         """Through the server, so that it works whatever has become of the page."""
@@ -92,7 +97,7 @@ def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
     log = scratch / "lab.log"
     with log.open("w") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
-    lab = Lab(f"http://127.0.0.1:{port}", root)
+    lab = Lab(f"http://127.0.0.1:{port}", root, scratch / "settings")
     try:
         _wait_for(lab, process, log)
         yield lab
@@ -143,6 +148,7 @@ class Notebook:
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         self.page.on("request", lambda request: self._asked(request.url))
         self.page.on("websocket", lambda socket: self._asked(socket.url))
+        lab.forget_deck()
         self.page.goto(f"{lab.url}/lab/tree/{path}?reset")
         self.page.wait_for_function("() => kernel()?.status === 'idle'", timeout=120 * SECONDS)
         self.kernel = self.page.evaluate("() => kernel().id")
