@@ -22,7 +22,7 @@ from attention_core import (
     words,
 )
 from attention_core.live import PositionExplorer, SinusoidExplorer
-from attention_core.live.position import BASES
+from attention_core.live.sinusoids import BASES
 
 SENTENCE = "the cat sat on the mat because it was tired"
 SCHEMES = ["none", "sinusoidal", "learned", "rotary", "ALiBi", "relative"]

@@ -6,7 +6,8 @@ from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.look_up import LookUpExplorer
 from attention_core.live.multi_head import MultiHeadExplorer
 from attention_core.live.plane import Plane
-from attention_core.live.position import PositionExplorer, SinusoidExplorer
+from attention_core.live.position import PositionExplorer
+from attention_core.live.sinusoids import SinusoidExplorer
 from attention_core.live.training import TrainingView
 
 __all__ = [
