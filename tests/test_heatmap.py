@@ -506,6 +506,12 @@ def test_sums_stand_beside_rows_and_below_columns():
     assert len(texts(heatmap.figure().axes[0])) == 4
 
 
+def test_heads_that_are_faded_are_pale_in_the_picture_too():
+    heatmap = AttentionHeatmap(torch.full((2, 3, 3), 1 / 3), faded=[1])
+    shown, faded = (cell_pixels(heatmap, 1, 1, head=head).mean() for head in (0, 1))
+    assert faded > shown + 80
+
+
 def test_axes_captions_title_and_message_are_there():
     heatmap = AttentionHeatmap(
         random_weights(2, 3), ["a", "b"], ["x", "y", "z"], title="Title", message="Look:"

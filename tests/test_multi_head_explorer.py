@@ -142,14 +142,18 @@ def test_solo_is_all_others_off():
     assert alone.change == 0 and alone.on == [0, 1, 2, 3]
 
 
-def test_heads_that_are_off_are_named_so():
+def test_heads_that_are_off_are_named_so_and_pale():
     explorer = MultiHeadExplorer(off=[1], seed=1)
     assert explorer.heatmap.head_labels == ["head 0", "head 1 (off)", "head 2", "head 3"]
+    assert explorer.heatmap.faded == [1]
     assert f"With heads 0, 2 and 3 alone the output changes by <b>{explorer.change:.2f}" in texts(explorer)[1]
     explorer.off = [0, 1, 2, 3]
+    assert explorer.heatmap.faded == [0, 1, 2, 3]
     assert "With no head the output changes by <b>1.00" in texts(explorer)[1]
     explorer.off = []
-    assert "All heads are on" in texts(explorer)[1]
+    assert "All heads are on" in texts(explorer)[1] and explorer.heatmap.faded == []
+    explorer.solo, explorer.show_mean = 2, True
+    assert explorer.heatmap.faded == [0, 1, 3]  # not the mean, which is of all heads
 
 
 def test_another_cut_switches_all_heads_on():

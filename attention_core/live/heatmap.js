@@ -622,6 +622,7 @@ function render({ model, el }) {
     if (made !== shape) { shape = made; layout(); }
     for (const view of heads) {
       paint(view.canvas, frame, view.head, view.size, palette, model.get("per_row"), colours);
+      view.canvas.classList.toggle("ah-faded", model.get("faded").includes(view.head));
       if (view.sums) showSums(view);
     }
     perRow.checked = model.get("per_row");
@@ -670,7 +671,7 @@ function render({ model, el }) {
 
   perRow.onchange = () => { model.set("per_row", perRow.checked); model.save_changes(); };
   large.onchange = () => { model.set("projector", large.checked); model.save_changes(); };
-  const changes = ["_frame", "title", "message", "per_row", "show_sums", "projector"].map((name) => `change:${name}`).join(" ");
+  const changes = ["_frame", "title", "message", "per_row", "show_sums", "faded", "projector"].map((name) => `change:${name}`).join(" ");
   const pins = () => { showCursor(); nameAllSoon(); };
   const saved = (content, buffers) => { if (content.save) download(content, buffers[0]); };
   model.on(changes, changed);

@@ -35,6 +35,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         allowed: boolean, broadcastable to the weights; forbidden cells are hatched.
         title: a line above the map. message: a remark above it, or in its place.
         per_row: colour each row from 0 to its largest weight. show_sums: of rows and columns.
+        faded: numbers of heads whose maps are drawn pale, as their output is not used.
         projector: large enough to be read from the back of a class.
 
     Set `.weights` to repaint, or call `update` to change several things at once. `.pinned` holds the
@@ -52,6 +53,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     message = traitlets.Unicode("").tag(sync=True)
     per_row = traitlets.Bool(False).tag(sync=True)
     show_sums = traitlets.Bool(False).tag(sync=True)
+    faded = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
     pinned = traitlets.List(traitlets.Int(min=0), maxlen=2).tag(sync=True)
 
     def __init__(
@@ -130,6 +132,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
             message=self.message,
             per_row=self.per_row,
             show_sums=self.show_sums,
+            faded=self.faded,
             pinned=[row for row in self.pinned if row < by_head.shape[1]],
         )
 

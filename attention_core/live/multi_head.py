@@ -314,6 +314,7 @@ class MultiHeadExplorer(Explorer):
             }
         with self.heatmap.hold_sync():
             self.heatmap.update(maps, heads=names, **content)
+            self.heatmap.faded = [head for head in range(self.num_heads) if head not in self.on]
             self.heatmap.message = message
         self.weights = weights
 

@@ -6,6 +6,7 @@ Matplotlib is imported when something is drawn: it takes a third of the time tha
 import io
 import math
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,8 +52,9 @@ def heatmap_figure(
     title: str = "",
     message: str = "",
     per_row: bool = False,
-    pinned: list[int] = (),
+    pinned: Sequence[int] = (),
     show_sums: bool = False,
+    faded: Sequence[int] = (),
 ) -> "Figure":
     """Draw weights `(heads, n_q, n_k)`; rows are queries, columns are keys, colours run from 0 to 1.
 
@@ -90,6 +92,8 @@ def heatmap_figure(
             ax.add_patch(
                 Rectangle((-0.5, row - 0.5), n_k, 1, fill=False, edgecolor=PIN, linewidth=2, clip_on=False)
             )
+        if head in faded:
+            ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, color="w", alpha=0.75, linewidth=0))
         if n_heads > 1:
             ax.set_title(heads[head], fontsize=9, parse_math=False)
     heading = "\n".join(part for part in (title, message) if part)

@@ -87,6 +87,7 @@ def test_the_heads_share_a_cursor_and_can_be_cut_and_silenced(page_of):
 
     box.get_by_label("head 0 on").click()
     until(lambda: notebook.execute("print(heads.off, heads.change > 0.1)").strip(), lambda s: s == "[0] True")
+    expect(box.locator(".ah-head:has(.ah-faded)")).to_contain_text("(off)")  # one, and the right one
     box.get_by_role("button", name="only head 2").click()
     until(lambda: notebook.execute("print(heads.solo)").strip(), lambda said: said == "2")
     box.get_by_role("button", name="8", exact=True).click()
