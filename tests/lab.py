@@ -35,12 +35,11 @@ SECONDS = 1000  # in Playwright's milliseconds
 
 
 class Lab:
-    """A running JupyterLab: `url`, `root`, the folder it serves, and `settings`, its user's."""
+    """A running JupyterLab: `url`, and `root`, the folder it serves."""
 
-    def __init__(self, url: str, root: Path, settings: Path):
+    def __init__(self, url: str, root: Path):
         self.url = url
         self.root = root
-        self.settings = settings
 
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Write a notebook of these code cells; returns its path for `Notebook`."""
@@ -51,11 +50,14 @@ class Lab:
 
     def forget_deck(self) -> None:
         """A page left while it showed slides would make the next one open as slides."""
-        (self.settings / "@deathbeds/jupyterlab-deck/plugin.jupyterlab-settings").unlink(missing_ok=True)
+        self._ask("PUT", "/lab/api/settings/@deathbeds/jupyterlab-deck:plugin", b'{"raw": "{}"}')
 
     def shut_kernel_down(self, kernel: str) -> None:
         """Through the server, so that it works whatever has become of the page."""
-        request = urllib.request.Request(f"{self.url}/api/kernels/{kernel}", method="DELETE")
+        self._ask("DELETE", f"/api/kernels/{kernel}")
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> None:
+        request = urllib.request.Request(self.url + path, body, method=method)
         urllib.request.urlopen(request, timeout=20).close()
 
 
@@ -97,7 +99,7 @@ def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
     log = scratch / "lab.log"
     with log.open("w") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
-    lab = Lab(f"http://127.0.0.1:{port}", root, scratch / "settings")
+    lab = Lab(f"http://127.0.0.1:{port}", root)
     try:
         _wait_for(lab, process, log)
         yield lab
