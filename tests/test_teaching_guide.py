@@ -254,6 +254,8 @@ def moved(lesson: str) -> set[str]:
         weight(on, mat, sentence=sentence.replace("mat", "bridge"))
         said.add("2.00")  # the temperature itself
         said.add("0.30")
+    if lesson.startswith("02"):
+        said.add("1500")  # the steps that the row asks for
     if lesson.startswith("03"):
         clocks = SinusoidExplorer()
         for clocks.comparison in ("sinusoids", "sinusoids through W", "RoPE through W"):
@@ -284,6 +286,13 @@ def test_the_other_tables_say_no_number_that_their_lesson_does_not_say():
             numbers += 1
             assert re.search(rf"(?<![\d.]){re.escape(number)}(?!\d)", said), f"{table.chapter}: {number}"
     assert numbers > 8
+
+
+def test_one_head_does_not_learn_it_in_five_times_the_steps_either():
+    call, names = "train(num_heads=1, steps=1500)[1]", {}
+    for cell in ("reporter", "train-reporter"):
+        exec(cell_named(read("02_multi_head_attention.ipynb"), cell).source, names)
+    assert f"`{call}`" in GUIDE.read_text() and 0.1 < eval(call, names) < 0.6
 
 
 # --- the answers --------------------------------------------------------------------------------------------
