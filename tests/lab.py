@@ -117,7 +117,7 @@ def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:
             if process.poll() is not None:
                 break
             time.sleep(0.2)
-    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-2000:])
+    raise RuntimeError("JupyterLab did not start:\n" + log.read_text("utf-8")[-2000:])
 
 
 _playwright: list = []  # one for each that is in use; the first is the one there is

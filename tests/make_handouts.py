@@ -144,7 +144,7 @@ def handouts(notebooks: list[Path], folder: Path) -> list[Path]:
         for ending, exporter in ((".html", Page()), (".slides.html", Slides())):
             body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
             to = folder / (path.stem + ending)
-            to.write_text(body.replace('.ipynb"', f'{ending}"'))  # lessons refer to each other
+            to.write_text(body.replace('.ipynb"', f'{ending}"'), "utf-8")  # lessons refer to each other
             written.append(to)
     return written
 

@@ -71,7 +71,7 @@ def copy_repository(to: Path) -> None:
 
 def build(clone: Path, scratch: Path) -> dict[str, str]:
     """Do what binder/ says, in an environment of its own; returns the variables to run it with."""
-    wanted = (clone / "binder/runtime.txt").read_text().strip().removeprefix("python-")
+    wanted = (clone / "binder/runtime.txt").read_text("utf-8").strip().removeprefix("python-")
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = sys.executable if wanted == here else shutil.which(f"python{wanted}")
     if python is None:
@@ -85,7 +85,7 @@ def build(clone: Path, scratch: Path) -> dict[str, str]:
         "HOME": str(scratch),  # settings and runtime files, too
     }
     requirements = scratch / "requirements.txt"
-    requirements.write_text(reachable((clone / "binder/requirements.txt").read_text()))
+    requirements.write_text(reachable((clone / "binder/requirements.txt").read_text("utf-8")))
     for command in (
         ["python", "-m", "pip", "install", "--quiet", "--no-cache-dir", "-r", requirements],
         ["./binder/postBuild"],
@@ -166,7 +166,7 @@ def limited_group(megabytes: int) -> Iterator[Path]:
 def _empty(group: Path) -> None:
     """End what is still in the group; only what it started can be."""
     for _ in range(100):
-        left = (group / "cgroup.procs").read_text().split()
+        left = (group / "cgroup.procs").read_text("utf-8").split()
         if not left:
             return
         for process in map(int, left):
@@ -178,7 +178,7 @@ def _empty(group: Path) -> None:
 def killed_in(group: Path) -> int:
     """How many processes of the group were killed for want of memory."""
     names = ("memory.events", "memory.oom_control")
-    said = next((group / name).read_text() for name in names if (group / name).exists())
+    said = next((group / name).read_text("utf-8") for name in names if (group / name).exists())
     return next(int(line.split()[1]) for line in said.splitlines() if line.startswith("oom_kill "))
 
 
@@ -256,7 +256,7 @@ def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:
             if process.poll() is not None:
                 break
             time.sleep(0.1)
-    raise RuntimeError("JupyterLab did not start:\n" + log.read_text()[-2000:])
+    raise RuntimeError("JupyterLab did not start:\n" + log.read_text("utf-8")[-2000:])
 
 
 async def walk_through(lab: Lab) -> tuple[int, list[str]]:

@@ -356,7 +356,7 @@ def test_saving_writes_a_png_or_an_svg(tmp_path):
     heatmap.save(tmp_path / "map.png")
     assert Image.open(tmp_path / "map.png").format == "PNG"
     heatmap.save(str(tmp_path / "map.SVG"))
-    svg = (tmp_path / "map.SVG").read_text()
+    svg = (tmp_path / "map.SVG").read_text("utf-8")
     assert svg.startswith("<?xml") and "</svg>" in svg
     heatmap.save(tmp_path / "again.svg")
     for name in ("map.jpg", "map", "map.pdf"):
@@ -382,15 +382,18 @@ def test_the_pages_buttons_get_the_file_they_ask_for(kind, start, monkeypatch):
 def test_its_own_script_and_style_come_along():
     folder = Path(attention_core.live.__file__).parent
     heatmap = AttentionHeatmap(WEIGHTS)
-    assert heatmap._esm == (folder / "heatmap.js").read_text() + (folder / "controls.js").read_text()
-    assert heatmap._css == (folder / "heatmap.css").read_text() + (folder / "deck.css").read_text()
+    for sent, names in (
+        (heatmap._esm, ("heatmap.js", "controls.js")),
+        (heatmap._css, ("heatmap.css", "deck.css")),
+    ):
+        assert sent == "".join((folder / name).read_text("utf-8") for name in names)
 
 
 @pytest.mark.parametrize(
     "name", sorted(path.name for path in Path(attention_core.live.__file__).parent.glob("*.[jc]s*"))
 )
 def test_no_script_or_style_asks_another_host(name):
-    text = (Path(attention_core.live.__file__).parent / name).read_text()
+    text = (Path(attention_core.live.__file__).parent / name).read_text("utf-8")
     addresses = {word for word in text.replace('"', " ").replace("'", " ").split() if "://" in word}
     assert addresses <= {"http://www.w3.org/2000/svg"}  # a name of a namespace, never fetched
     assert "@import" not in text and "innerHTML" not in text
@@ -565,7 +568,7 @@ def test_weird_labels_are_only_text(tmp_path):
     data, _ = heatmap._repr_mimebundle_()
     assert data["image/png"]
     heatmap.save(tmp_path / "weird.svg")
-    assert "<script>" not in (tmp_path / "weird.svg").read_text()
+    assert "<script>" not in (tmp_path / "weird.svg").read_text("utf-8")
     figure = heatmap.figure()
     labels = figure.axes[0].get_yticklabels()
     assert [labels[i].get_text() for i in (0, 4, 7)] == ["$x$", "longlonglongl…", "a·b·c·"]

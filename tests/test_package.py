@@ -29,6 +29,12 @@ def test_what_moves_imports_no_matplotlib_before_it_draws():
     assert done.stdout.strip() == "False"
 
 
+def test_no_file_is_read_in_the_encoding_of_the_machine():
+    """On Windows that is not UTF-8, and the widgets' scripts could not be read."""
+    strict = [sys.executable, "-X", "warn_default_encoding", "-W", "error::EncodingWarning", "-c"]
+    subprocess.run([*strict, "import attention_core.live, attention_core.practice"], check=True)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """What is installed where, from a wheel built as pip builds it."""
@@ -66,4 +72,4 @@ def test_every_public_name_is_there_once_and_explained(name):
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_module_says_what_it_is_for(path):
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))

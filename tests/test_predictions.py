@@ -284,8 +284,8 @@ def test_the_picture_keeps_long_text_inside_and_marks_without_colour():
 def test_it_is_a_widget_whose_files_are_its_own():
     assert issubclass(Prediction, anywidget.AnyWidget)
     folder = Path(module.__file__).parent
-    script = (folder / "prediction.js").read_text()
-    assert (folder / "prediction.css").read_text().startswith("/*")
+    script = (folder / "prediction.js").read_text("utf-8")
+    assert (folder / "prediction.css").read_text("utf-8").startswith("/*")
     assert "http" not in script and "innerHTML" not in script
 
 

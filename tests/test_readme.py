@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from record_animation import PICTURE
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
 LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
 ROWS = dict(re.findall(r"^\| \[.+?\]\(notebooks/(.+?\.ipynb)\) \| ([\d +]+) \|", README, re.MULTILINE))
 
@@ -41,7 +41,7 @@ def test_every_lesson_is_listed_with_its_own_minutes():
 
 def test_ci_runs_the_test_command():
     install, test = re.search(r"^    (.*tests/requirements.txt) && (.*)$", README, re.MULTILINE).groups()
-    ci = (ROOT / ".ci" / "run").read_text()
+    ci = (ROOT / ".ci" / "run").read_text("utf-8")
     assert install.replace("install", "install --quiet") in ci.splitlines()
     assert test in ci.splitlines()
 

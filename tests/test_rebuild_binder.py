@@ -100,7 +100,7 @@ def test_what_takes_more_than_the_limit_is_killed():
                 assert (done.returncode == 0) == (killed == 0)
                 assert rebuild_binder.killed_in(group) == killed
             left = subprocess.Popen(["sh", "-c", f'{enter} "import time; time.sleep(60)"'])
-            while not (group / "cgroup.procs").read_text():
+            while not (group / "cgroup.procs").read_text("utf-8"):
                 time.sleep(0.05)
     except rebuild_binder.NoLimit as why:
         pytest.skip(str(why))

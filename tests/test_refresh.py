@@ -74,7 +74,7 @@ def lesson(path, *sources):
 def test_refreshing_runs_from_the_lessons_own_folder_and_counts_from_1(tmp_path):
     path = lesson(tmp_path / "lesson.ipynb", "import os\nos.path.exists('lesson.ipynb')", "2 + 3")
     refresh(path)
-    stored = path.read_text()
+    stored = path.read_text("utf-8")
     assert stored.endswith("}\n") and '\n "cells"' in stored  # one space of indentation, a last line end
     book = nbformat.read(path, as_version=4)
     assert [cell.execution_count for cell in book.cells] == [1, 2]

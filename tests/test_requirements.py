@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def lines(name):
     """The lines of a requirements file that pip acts on."""
-    stripped = (line.split(" #")[0].strip() for line in (ROOT / name).read_text().splitlines())
+    stripped = (line.split(" #")[0].strip() for line in (ROOT / name).read_text("utf-8").splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
 
 
@@ -66,7 +66,7 @@ def test_the_tests_build_on_what_a_learner_installs():
 
 
 def test_what_the_package_depends_on_is_pinned():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert {Requirement(line).name for line in project["dependencies"]} <= set(pins("requirements.txt"))
     assert Version("3.11") in Requirement(f"python{project['requires-python']}").specifier  # Binder's
 
@@ -108,7 +108,7 @@ def build(clone):
 
 
 def test_binder_runs_the_python_of_runtime_txt(build):
-    assert (ROOT / "binder/runtime.txt").read_text().strip() == "python-3.11"
+    assert (ROOT / "binder/runtime.txt").read_text("utf-8").strip() == "python-3.11"
     assert "Building conda environment for python=3.11" in build
 
 
@@ -136,20 +136,20 @@ def test_post_build_installs_the_package_and_puts_the_settings_where_the_lab_rea
     fake.chmod(0o755)
     path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(["./binder/postBuild"], cwd=clone, env={**os.environ, "PATH": path}, check=True)
-    assert asked.read_text() == "-m pip install --no-deps -e .\n"
+    assert asked.read_text("utf-8") == "-m pip install --no-deps -e .\n"
     lab = Path(get_app_dir()).relative_to(sys.prefix)
     copied = said / lab / "settings/overrides.json"
     assert copied.read_bytes() == (ROOT / "binder/overrides.json").read_bytes()
 
 
 def test_the_lab_knows_each_setting_that_is_overridden():
-    overrides = json.loads((ROOT / "binder/overrides.json").read_text())
+    overrides = json.loads((ROOT / "binder/overrides.json").read_text("utf-8"))
     assert overrides["@jupyterlab/apputils-extension:notification"] == {
         "fetchNews": "false",
         "checkForUpdates": False,
     }
     for plugin, values in overrides.items():
         extension, name = plugin.split(":")
-        schema = json.loads((Path(get_app_dir()) / "schemas" / extension / f"{name}.json").read_text())
+        schema = json.loads((Path(get_app_dir()) / "schemas" / extension / f"{name}.json").read_text("utf-8"))
         assert set(values) <= set(schema["properties"])
         jsonschema.validate(values, schema)

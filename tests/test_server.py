@@ -66,5 +66,5 @@ def test_a_server_does_not_import_torch_for_it():
 @pytest.mark.timeout(120)
 def test_jupyterlab_loads_it_unasked(tmp_path):
     with running_lab(tmp_path):
-        log = (tmp_path / "lab.log").read_text()
+        log = (tmp_path / "lab.log").read_text("utf-8")
     assert "attention_core_server | extension was successfully loaded" in log

@@ -140,7 +140,7 @@ def changed(source: str, instead_of: str, they_write: str) -> str:
 def wrong_answers() -> list:
     return [
         pytest.param(answer, row, id=f"{answer.lesson[:2]}-{answer.name}-{i}")
-        for answer in answers(GUIDE.read_text())
+        for answer in answers(GUIDE.read_text("utf-8"))
         for i, row in enumerate(answer.wrong)
     ]
 
@@ -149,23 +149,25 @@ def wrong_answers() -> list:
 
 
 def test_there_is_one_h1_at_the_top_and_no_machine_path():
-    text = re.sub(r"^```.*?^```$", "", GUIDE.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```.*?^```$", "", GUIDE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert re.findall(r"^# .+$", text, re.MULTILINE) == ["# Teaching guide"] and text.startswith("# ")
-    assert not re.search(r"(?<![\w.])/(tmp|work|root|Users)\b", GUIDE.read_text())
+    assert not re.search(r"(?<![\w.])/(tmp|work|root|Users)\b", GUIDE.read_text("utf-8"))
 
 
 def test_every_exercise_has_an_answer_with_wrong_ones():
     wanted = [(lesson, exercise) for lesson in LESSONS for exercise in exercises(read(lesson))]
-    found = answers(GUIDE.read_text())
+    found = answers(GUIDE.read_text("utf-8"))
     assert [(answer.lesson, answer.name) for answer in found] == wanted and wanted
     assert all(answer.title in headings(answer.lesson) for answer in found)
     assert all(len(answer.wrong) >= 2 for answer in found)
-    rows = sum(len(table.rows) for table in tables(GUIDE.read_text()) if table.columns[0] == "Exercise")
+    rows = sum(
+        len(table.rows) for table in tables(GUIDE.read_text("utf-8")) if table.columns[0] == "Exercise"
+    )
     assert rows == sum(len(answer.wrong) for answer in found)  # each belongs to an exercise
 
 
 def test_every_lesson_has_a_plan_and_misconceptions():
-    text = GUIDE.read_text()
+    text = GUIDE.read_text("utf-8")
     for found in (plans(text), misconceptions(text)):
         assert {lesson_of(table.chapter) for table in found} == set(LESSONS)
     assert all(len(table.rows) >= 4 for table in misconceptions(text))
@@ -179,11 +181,11 @@ def test_every_prediction_is_there_with_the_answer_that_its_lesson_computed():
         told = [out.data["text/plain"] for out in cell_named(book, "summary").outputs] if asked else []
         right = re.findall(r"it was “(.+)”\.", "\n".join(told))
         computed |= {(lesson, cell): answer for cell, answer in zip(asked, right, strict=True)}
-    assert len(computed) >= 20 and predictions(GUIDE.read_text()) == computed
+    assert len(computed) >= 20 and predictions(GUIDE.read_text("utf-8")) == computed
 
 
 def test_every_prediction_is_asked_in_a_plan_of_its_lesson():
-    text = GUIDE.read_text()
+    text = GUIDE.read_text("utf-8")
     for lesson, cell in predictions(text):
         asked = [row[-1] for t in plans(text) if lesson_of(t.chapter) == lesson for row in t.rows]
         assert sum(f"`{cell}`" in question for question in asked) == 1, cell
@@ -193,7 +195,7 @@ def test_every_prediction_is_asked_in_a_plan_of_its_lesson():
 
 
 def test_the_minutes_of_a_plan_follow_each_other_and_fit_an_hour():
-    for plan in plans(GUIDE.read_text()):
+    for plan in plans(GUIDE.read_text("utf-8")):
         minutes = [tuple(map(int, row[0].split("–"))) for row in plan.rows]
         assert minutes[0][0] == 0 and minutes[-1][1] <= HOUR, plan.chapter
         assert all(begin < end for begin, end in minutes), plan.chapter
@@ -201,7 +203,7 @@ def test_the_minutes_of_a_plan_follow_each_other_and_fit_an_hour():
 
 
 def test_the_plans_name_headings_and_cells_that_exist():
-    for plan in plans(GUIDE.read_text()):
+    for plan in plans(GUIDE.read_text("utf-8")):
         lesson = lesson_of(plan.chapter)
         known, ids = headings(lesson), {cell.id for cell in read(lesson).cells}
         for row in plan.rows:
@@ -214,7 +216,7 @@ def test_the_plans_name_headings_and_cells_that_exist():
 
 def test_what_is_cut_or_sent_home_is_in_the_lesson():
     """In these paragraphs an italic is a heading, and a code span a cell or a function of ours."""
-    chapters = re.split(r"^## ", GUIDE.read_text(), flags=re.MULTILINE)
+    chapters = re.split(r"^## ", GUIDE.read_text("utf-8"), flags=re.MULTILINE)
     cuts = [(c, m[0]) for c in chapters if (m := re.search(r"\*\*Short of time\?\*\*.*?\n\n", c, re.DOTALL))]
     assert len(cuts) == len(LESSONS)
     for chapter, cut in cuts:
@@ -265,7 +267,7 @@ def moved(lesson: str) -> set[str]:
 
 def test_misconceptions_name_cells_that_exist_and_numbers_that_were_computed():
     numbers = 0
-    for table in misconceptions(GUIDE.read_text()):
+    for table in misconceptions(GUIDE.read_text("utf-8")):
         lesson = lesson_of(table.chapter)
         book, by_hand = read(lesson), moved(lesson)
         for row in table.rows:
@@ -278,7 +280,7 @@ def test_misconceptions_name_cells_that_exist_and_numbers_that_were_computed():
 
 
 def test_the_other_tables_say_no_number_that_their_lesson_does_not_say():
-    text, numbers = GUIDE.read_text(), 0
+    text, numbers = GUIDE.read_text("utf-8"), 0
     for table in [*plans(text), *(t for t in tables(text) if t.columns[0] == "Prediction")]:
         book = read(lesson_of(table.chapter))
         said = "\n".join(cell.source + (outputs(cell) if "outputs" in cell else "") for cell in book.cells)
@@ -292,13 +294,15 @@ def test_one_head_does_not_learn_it_in_five_times_the_steps_either():
     call, names = "train(num_heads=1, steps=1500)[1]", {}
     for cell in ("reporter", "train-reporter"):
         exec(cell_named(read("02_multi_head_attention.ipynb"), cell).source, names)
-    assert f"`{call}`" in GUIDE.read_text() and 0.1 < eval(call, names) < 0.6
+    assert f"`{call}`" in GUIDE.read_text("utf-8") and 0.1 < eval(call, names) < 0.6
 
 
 # --- the answers --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", answers(GUIDE.read_text()), ids=lambda a: f"{a.lesson[:2]}-{a.name}")
+@pytest.mark.parametrize(
+    "answer", answers(GUIDE.read_text("utf-8")), ids=lambda a: f"{a.lesson[:2]}-{a.name}"
+)
 def test_every_answer_passes_its_check(answer):
     result = checked(answer.lesson, answer.name, answer.source)
     assert result.status == "passed", result

@@ -45,8 +45,8 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         ValueError: if shapes or labels do not fit; what was shown before stays.
     """
 
-    _esm = (_HERE / "heatmap.js").read_text() + (_HERE / "controls.js").read_text()
-    _css = (_HERE / "heatmap.css").read_text() + (_HERE / "deck.css").read_text()
+    _esm = (_HERE / "heatmap.js").read_text("utf-8") + (_HERE / "controls.js").read_text("utf-8")
+    _css = (_HERE / "heatmap.css").read_text("utf-8") + (_HERE / "deck.css").read_text("utf-8")
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)

@@ -32,9 +32,9 @@ class SinusoidMap(anywidget.AnyWidget):
     `position + distance`. `show` sets what is drawn, and `said` is what it means, in words.
     """
 
-    _esm = (_HERE / "sinusoids.js").read_text() + (_HERE / "controls.js").read_text()
+    _esm = (_HERE / "sinusoids.js").read_text("utf-8") + (_HERE / "controls.js").read_text("utf-8")
     # an explorer's controls are dressed by the heatmap's stylesheet, and here may be no heatmap
-    _css = "".join((_HERE / f"{name}.css").read_text() for name in ("heatmap", "sinusoids", "deck"))
+    _css = "".join((_HERE / f"{name}.css").read_text("utf-8") for name in ("heatmap", "sinusoids", "deck"))
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     position = traitlets.Int(0).tag(sync=True)

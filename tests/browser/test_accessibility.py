@@ -120,7 +120,7 @@ def lesson(request, lab, open_notebook):
 
 
 def test_every_cell_and_every_widget_is_on_the_page(lesson):
-    cells = json.loads(lesson.path.read_text())["cells"]
+    cells = json.loads(lesson.path.read_text("utf-8"))["cells"]
     assert lesson.page.locator(".jp-NotebookPanel .jp-Cell").count() == len(cells) > 0
     texts = [output.get("data", {}).get("text/plain", "") for output in lesson.notebook.outputs()]
     for part, made_by in PARTS.items():

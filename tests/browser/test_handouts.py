@@ -162,7 +162,7 @@ def test_lessons_lead_to_each_other_within_the_folder(folder, read, ending):
 def test_nothing_in_the_folder_refers_to_a_host(folder):
     asking = re.compile(r"""(?:\bsrc=|<link[^>]* href=|@import |\burl\()(?:url\()?["']?(?:https?:)?//""")
     for file in [*folder.glob("*.html"), *folder.rglob("*.css")]:
-        assert asking.findall(file.read_text()) == [], file.name
+        assert asking.findall(file.read_text("utf-8")) == [], file.name
 
 
 def test_a_page_stays_readable_where_the_system_is_dark(folder, browser):
