@@ -61,6 +61,15 @@ class Lab:
         urllib.request.urlopen(request, timeout=20).close()
 
 
+def until(read, wanted, seconds: float = 30):
+    """Ask again until the answer is wanted; returns it."""
+    end = time.monotonic() + seconds
+    while not wanted(answer := read()):
+        assert time.monotonic() < end, f"still {answer!r:.300} after {seconds} s"
+        time.sleep(0.05)
+    return answer
+
+
 def need_chromium() -> None:
     """Without Chromium, skip the test; or fail it, where one was promised (REQUIRE_BROWSER=1)."""
     import pytest  # here, because the benchmark runs without it
@@ -105,7 +114,11 @@ def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
         yield lab
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
-from attention_core.live import Experiment, LookUpExplorer, Plane, SelfAttentionExplorer
+from attention_core.live import Experiment, LookUpExplorer, Plane, PositionExplorer, SelfAttentionExplorer
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import MOST_WORDS
 from attention_core.live.plane import hull_of
@@ -403,6 +403,24 @@ def test_a_row_remark_says_what_is_wrong_with_which_row(weights, remark):
     assert row_remark(torch.tensor(weights), ["a", "b"]) == remark
 
 
+def blind(query, key, value, allowed=None):
+    """Attention that takes a mask and does not use it."""
+    return ours(query, key, value)
+
+
+@pytest.mark.parametrize("Explorer", [SelfAttentionExplorer, PositionExplorer])
+def test_a_mask_that_is_not_used_is_not_shown_as_obeyed(Explorer):
+    explorer = Explorer("the cat sat", attention=blind, mask="causal")
+    assert explorer.heatmap.message == (
+        f"“cat” gives {explorer.weights[1, 2]:.2f} to “sat”, which the mask forbids: "
+        "does the function use `allowed`?"
+    )
+    explorer.attention = ours
+    assert explorer.heatmap.message == ""
+    explorer.mask, explorer.attention = "none", blind
+    assert explorer.heatmap.message == ""
+
+
 # ---------------------------------------------------------------- Experiment
 
 
@@ -426,6 +444,15 @@ def test_an_experiment_makes_controls_and_follows_them():
     assert torch.equal(experiment.weights, torch.full((2, 2), 0.5))
     assert experiment.heatmap.message == "there hello"
     assert repr(experiment) == "Experiment(2 queries × 2 keys, row sums 1.00, largest 0.50: “0” → “0”)"
+
+
+def test_an_experiments_labels_and_mask_are_those_of_its_last_answer():
+    named = {"weights": torch.eye(3), "queries": list("abc"), "allowed": torch.ones(3, 3, dtype=torch.bool)}
+    experiment = Experiment(lambda full: named if full else torch.eye(4), full=True)
+    assert experiment.heatmap.query_labels == list("abc") and experiment.heatmap.allowed is not None
+    experiment.controls["full"].value = False
+    assert experiment.heatmap.message == "" and experiment.weights.shape == (4, 4)
+    assert experiment.heatmap.query_labels == list("0123") and experiment.heatmap.allowed is None
 
 
 def test_an_experiment_may_return_weights_alone_and_use_a_control_of_ones_own():
@@ -540,6 +567,19 @@ def test_a_query_that_cannot_be_is_refused_and_the_old_one_stays(query):
     assert explorer.query == (0.9, 1.2) and looks_up_right(explorer)
 
 
+def names_drawn(explorer):
+    return [text.get_text() for text in explorer.figure().axes[1].texts]
+
+
+def test_an_output_that_leaves_the_plane_is_said():
+    explorer = LookUpExplorer(attention=lambda q, k, v: (4 * ours(q, k, v)[0], ours(q, k, v)[1]))
+    x, y = explorer.output[0].tolist()
+    assert f"The output, ({x:.2f}, {y:.2f}), is outside of the plane" in explorer.heatmap.message
+    assert "output" not in names_drawn(explorer)
+    explorer.attention = ours
+    assert explorer.heatmap.message == "" and "output" in names_drawn(explorer)
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_looking_up_with_a_broken_function_is_answered_in_words(name):
     attention, _ = BROKEN[name]
@@ -548,10 +588,12 @@ def test_looking_up_with_a_broken_function_is_answered_in_words(name):
         call_attention(attention, torch.tensor([[0.9, 1.2]]), torch.ones(4, 2), torch.ones(4, 2))
     assert explorer.heatmap.message == str(problem.value)
     assert explorer.weights is None and explorer.output is None
-    assert isinstance(explorer.figure(), Figure)
+    assert set(explorer.asking._sizes.values()) == {0}
+    assert explorer.answer._sizes["output"] is None  # it is nowhere, so it is not drawn
+    assert "output" not in names_drawn(explorer)
     explorer.query = (1, 1)
     explorer.attention = ours
-    assert looks_up_right(explorer)
+    assert looks_up_right(explorer) and "output" in names_drawn(explorer)
 
 
 @pytest.mark.parametrize(
@@ -568,7 +610,7 @@ def test_numbers_that_have_no_place_in_a_plane_are_answered_in_words(weight, mes
     at = explorer.answer.points["output"]
     explorer.attention = lambda q, k, v: (torch.full((1, 2), math.nan), torch.full((1, 4), weight))
     assert message in explorer.heatmap.message
-    assert explorer.answer.points["output"] == at
+    assert explorer.answer.points["output"] == at and "output" not in names_drawn(explorer)
     assert all(0 <= size <= 1 for size in explorer.asking._sizes.values())  # also where it is NaN
     explorer._repr_mimebundle_()
     explorer.attention = ours

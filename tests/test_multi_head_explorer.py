@@ -295,7 +295,21 @@ def test_a_sentence_that_cannot_be_shown_is_answered_in_words(sentence):
 
 def test_words_are_words_and_not_markup():
     explorer = MultiHeadExplorer("<script>alert(1)</script> & <b>", off=[0])
-    assert "<script>" not in texts(explorer)[1] and "&lt;script&gt;" in texts(explorer)[1]
+    assert "<script>" not in explorer._lacks.value and "&lt;script&gt;" in explorer._lacks.value
+
+
+def test_a_sentence_is_read_out_and_not_the_number_of_each_word():
+    explorer = MultiHeadExplorer(off=[1])
+    assert "attention-said" in explorer._lack._dom_classes
+    assert "attention-said" not in explorer._lacks._dom_classes
+    assert "tired" in explorer._lacks.value and "tired" not in explorer._lack.value
+
+
+def test_the_picture_says_what_rows_sum_to():
+    explorer = MultiHeadExplorer(attention=lambda q, k, v: (v, 2 * (q @ k.mT).softmax(-1)))
+    assert "here rows sum to 2.00 … 2.00" in explorer.figure().get_supxlabel()
+    explorer = MultiHeadExplorer()
+    assert "its weights sum to 1." in explorer.figure().get_supxlabel()
 
 
 # ---------------------------------------------------------------- the learner's own function

@@ -347,8 +347,10 @@ def test_too_few_or_too_many_words_are_said():
 
 def test_what_a_reader_types_is_text_and_nothing_else():
     explorer = PositionExplorer("<script>alert(1)</script> <b> & <b>", scheme="rotary", shuffle=1)
-    assert "<script>" not in explorer._below.value and "<b> " not in explorer._below.value
-    assert "&lt;script&gt;" in explorer._below.value
+    for text in (explorer._below, explorer._chips):
+        assert "<script>" not in text.value and "<b> " not in text.value
+    assert "&lt;script&gt;" in explorer._chips.value
+    assert "attention-said" not in explorer._chips._dom_classes  # nobody wants a number a word
 
 
 def test_building_an_explorer_leaves_a_lessons_random_numbers_alone():

@@ -172,6 +172,17 @@ def test_a_second_watch_begins_a_new_record():
     assert loop.view.frame == -1
 
 
+def test_what_a_replay_of_an_older_training_asked_for_comes_too_late():
+    loop = Loop().run(TASK.batches(30, 8))
+    panel = loop.view.panel
+    asked = [panel._state["run"], 1]  # while the replay plays, the cell is run again
+    loop.run(TASK.batches(30, 8))
+    panel.set_state({"frame": asked})
+    assert loop.view.frame == -1 and panel.frame == [panel._state["run"], -1]
+    panel.set_state({"frame": [panel._state["run"], 1]})
+    assert loop.view.frame == 1 and panel._state["shown"] == 10
+
+
 @pytest.mark.parametrize("bad", [torch.ones(2), "high", None])
 def test_a_report_is_of_numbers(bad):
     with pytest.raises(ValueError, match=r"loss must be (one|a) number"):
@@ -339,9 +350,9 @@ def test_layer_head_and_moment_can_be_chosen_from_both_sides():
     view.layer, view.head, view.frame = 1, 1, 1
     assert torch.equal(view.weights, view.frames[1].weights[1][1].float())
     assert view.heatmap.title == "Layer 1, head 1, after 10 steps"
-    assert view.panel._state["shown"] == 10 and view.panel.chosen == [1, 1] and view.panel.frame == 1
+    assert view.panel._state["shown"] == 10 and view.panel.chosen == [1, 1] and view.panel.frame[1] == 1
     view.panel.set_state({"chosen": [0, None]})  # as the page does
-    view.panel.set_state({"frame": 0})
+    view.panel.set_state({"frame": [view._run, 0]})
     assert torch.equal(view.weights, view.frames[0].weights[0].float())
     assert view.heatmap.title == "Layer 0, all heads, after 0 steps"
 

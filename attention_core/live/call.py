@@ -47,8 +47,8 @@ def call_attention(
     return output, weights
 
 
-def row_remark(weights: Tensor, words: list[str]) -> str:
-    """What is wrong with the rows of weights, in words; empty when each sums to 1 or to 0."""
+def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None) -> str:
+    """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask."""
     sums = weights.sum(-1)
     for word, row, total in zip(words, weights, sums.tolist(), strict=True):
         if row.isnan().any():
@@ -59,6 +59,11 @@ def row_remark(weights: Tensor, words: list[str]) -> str:
             columns = weights.sum(-2)
             over_queries = " The columns do: is the softmax over queries?" if _all_ones(columns) else ""
             return f"The row of “{word}” sums to {total:.2f}, not to 1.{over_queries}"
+    forbidden = weights if allowed is None else weights.masked_fill(allowed, 0)
+    if allowed is not None and forbidden.max() > 1e-6:
+        row, column = divmod(int(forbidden.argmax()), weights.shape[-1])
+        gives = f"“{words[row]}” gives {float(forbidden.max()):.2f} to “{words[column]}”"
+        return f"{gives}, which the mask forbids: does the function use `allowed`?"
     return ""
 
 

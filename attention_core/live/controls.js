@@ -17,7 +17,7 @@ function describeControls(root) {
       const readout = slider.querySelector(".widget-readout");
       const value = readout?.textContent ? { "aria-valuetext": readout.textContent } : {};
       set(slider.querySelector(".noUi-handle"), { "aria-label": label, ...value });
-      set(readout, { role: "textbox", "aria-label": `${label}, as a number` });
+      if (readout?.isContentEditable) set(readout, { role: "textbox", "aria-label": `${label}, as a number` });
     }
     for (const group of explorer.querySelectorAll(".widget-toggle-buttons")) {
       set(group, { role: "group", "aria-label": group.querySelector(".widget-label")?.textContent ?? "" });

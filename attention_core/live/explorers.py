@@ -146,7 +146,7 @@ class SelfAttentionExplorer(Explorer):
         self.output = output
         self._put(
             weights,
-            row_remark(weights, tokens),
+            row_remark(weights, tokens, allowed),
             queries=tokens,
             keys=tokens,
             allowed=allowed,
@@ -230,7 +230,10 @@ class Experiment(Explorer):
             if content.get("weights") is None:
                 raise Unusable("Not finished yet: the function returns no weights.")
             self.heatmap.title = content.pop("title", "")
-            self._put(content.pop("weights"), content.pop("message", ""), **content)
+            unnamed = dict.fromkeys(
+                ("queries", "keys", "heads", "allowed")
+            )  # of the last answer: not of this one
+            self._put(content.pop("weights"), content.pop("message", ""), **(unnamed | content))
         except Exception as problem:
             self._put(
                 None,

@@ -63,8 +63,10 @@ function power(x) { // eˣ, also where a double cannot hold it
 function inWords(frame, cell) {
   const query = quoted(frame.queries[cell.row]);
   const key = quoted(frame.keys[cell.column]);
-  if (!mayLook(frame, cell)) return [query, " may not look at ", key, "."];
-  return [query, " gives ", two(frame.weights[at(frame, cell)]), " of its attention to ", key, "."];
+  const weight = frame.weights[at(frame, cell)];
+  const leak = Math.abs(weight) < 0.005 ? "" : `, and yet gives it ${two(weight)}`;
+  if (!mayLook(frame, cell)) return [query, " may not look at ", key, `${leak}.`];
+  return [query, " gives ", two(weight), " of its attention to ", key, "."];
 }
 
 function sumsInWords(frame) { // a wrong softmax must not stand under a caption that calls it right
@@ -88,15 +90,19 @@ function arithmetic(frame, cell) {
     lines.push(["query · key", two(x), dotProduct(frame, cell)]);
     for (const [label, factor] of frame.steps) lines.push([label, two((x *= factor)), ""]);
   } else lines.push(["score", two(score), ""]);
-  if (!mayLook(frame, cell)) return [...lines, ["masked: −∞", "−∞", ""], ["exp", "0.00", "e^−∞ = 0"]];
+  if (!mayLook(frame, cell)) return [...lines, ["masked: −∞", "−∞", ""], ["exp", "0.00", "e^−∞ = 0"], ...otherwise(frame, cell, 0)];
   const largest = rowScores(frame, cell).reduce((m, s) => Math.max(m, s), -Infinity);
   const shifted = rowScores(frame, cell).reduce((sum, s) => sum + Math.exp(s - largest), 0);
   const weight = Math.exp(score - largest) / shifted;
   lines.push(["exp", power(score), ""]);
   lines.push(["÷ row’s sum", two(weight), `sum ${power(largest + Math.log(shifted))}`]);
+  return [...lines, ...otherwise(frame, cell, weight)];
+}
+
+function otherwise(frame, cell, weight) { // where the map does not show what the arithmetic says
   const shown = frame.weights[at(frame, cell)];
-  if (!(Math.abs(shown - weight) < 0.005)) lines.push(["but the map", two(shown), "another formula made this map"]);
-  return lines;
+  if (Math.abs(shown - weight) < 0.005) return [];
+  return [["but the map", two(shown), mayLook(frame, cell) ? "another formula made this map" : "the mask was not used"]];
 }
 
 function* rowScoresOf(frame, { head, row }) {
@@ -285,9 +291,10 @@ function render({ model, el }) {
   for (const kind of ["PNG", "SVG"]) {
     const button = element("button", "ah-button", tools, { type: "button", "aria-label": `Save the picture as ${kind}` });
     button.textContent = kind;
-    button.onclick = () => model.send({ save: kind.toLowerCase() });
+    button.onclick = () => { asked = true; model.send({ save: kind.toLowerCase() }); };
   }
 
+  let asked = false; // for a picture: the answer reaches every view of this map
   let frame = null;
   let cursor = { head: 0, row: 0, column: 0 };
   let heads = []; // one { canvas, grid, ... } a head
@@ -354,7 +361,7 @@ function render({ model, el }) {
     const keyLabels = thinned("key", frame.keys, size.x);
     const sums = model.get("show_sums") ? makeSums(field, size) : null;
     const grid = element("div", "ah-grid", field, {
-      role: "grid", "aria-rowcount": frame.rows, "aria-colcount": frame.columns,
+      role: "grid", "aria-multiselectable": "true", "aria-rowcount": frame.rows, "aria-colcount": frame.columns,
       "aria-label": `Attention weights${many ? `, ${name}` : ""}: rows are queries, columns are keys`,
     });
     place(grid, size.left, size.top, size.width, size.height);
@@ -441,14 +448,14 @@ function render({ model, el }) {
     if (focus) here?.focus({ preventScroll: true });
   }
 
-  function nameAllSoon() { // off the path of a slider move
-    clearTimeout(naming);
-    naming = setTimeout(() => {
+  function nameAllSoon() { // off the path of a slider move, but also while frames keep coming
+    naming ||= setTimeout(() => {
+      naming = 0;
       if (!frame) return; // a message may have taken the map's place meanwhile
       for (const view of heads) {
         for (const [where, cell] of view.cells) nameCell(view, ...where.split(",").map(Number), cell);
       }
-    }, 150);
+    }, 250);
   }
 
   // ---- pointing, keys, pins
@@ -467,6 +474,7 @@ function render({ model, el }) {
     cursor = cell;
     for (const view of heads) {
       if (!view.all) moveOnlyCell(view);
+      else nameCell(view, cell.row, cell.column, view.cells.get(`${cell.row},${cell.column}`)); // frames may have come since
       rove(view, focus && view.head === cell.head);
     }
     showCursor();
@@ -490,7 +498,7 @@ function render({ model, el }) {
   }
 
   function pin(row) { // at most two, so that they can be compared; pinning one again frees it
-    const pinned = model.get("pinned");
+    const pinned = model.get("pinned").filter((r) => r < frame.rows); // those that are seen
     setPinned(pinned.includes(row) ? pinned.filter((r) => r !== row) : [...pinned.slice(-1), row]);
   }
 
@@ -520,7 +528,8 @@ function render({ model, el }) {
     }
     const parts = inWords(frame, cursor).map((text, i) => (i % 2 ? text : strong(text)));
     if (frame.heads > 1) parts.unshift(`${frame.names[cursor.head]}: `);
-    say.replaceChildren(...parts);
+    const words = parts.map((part) => part.textContent ?? part).join("");
+    if (say.textContent !== words) say.replaceChildren(...parts); // the same words are not read out again
     inHeads.replaceChildren(...(frame.heads > 1 ? frame.names.map(inHead) : []));
     const lines = arithmetic(frame, cursor) ?? [];
     steps.replaceChildren(...lines.map((cells) => tableRow(cells)));
@@ -606,7 +615,7 @@ function render({ model, el }) {
     const next = readFrame(model.get("_frame"));
     const empty = !next || next.rows === 0 || next.columns === 0;
     title.textContent = model.get("title");
-    message.textContent = model.get("message");
+    if (message.textContent !== model.get("message")) message.textContent = model.get("message"); // read out once
     body.hidden = foot.hidden = empty;
     if (empty) { words.hidden = true; frame = null; shape = ""; return; }
     const first = frame === null;
@@ -673,7 +682,10 @@ function render({ model, el }) {
   large.onchange = () => { model.set("projector", large.checked); model.save_changes(); };
   const changes = ["_frame", "title", "message", "per_row", "show_sums", "faded", "projector"].map((name) => `change:${name}`).join(" ");
   const pins = () => { showCursor(); nameAllSoon(); };
-  const saved = (content, buffers) => { if (content.save) download(content, buffers[0]); };
+  const saved = (content, buffers) => {
+    if (content.save && asked) download(content, buffers[0]);
+    asked = false;
+  };
   model.on(changes, changed);
   model.on("change:pinned", pins);
   model.on("msg:custom", saved);

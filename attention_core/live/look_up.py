@@ -96,23 +96,34 @@ class LookUpExplorer(Explorer):
         except Unusable as problem:
             self.output = None
             self._put(None, str(problem))
+            self._place(None, dict.fromkeys(KEYS, 0.0))
             return
         factors = [
             ("÷ √2", 1 / math.sqrt(2)),
             (f"÷ temperature {self.temperature:.2f}", 1 / self.temperature),
         ]
         self.output = output
+        inside = bool((output.abs() <= self.answer.reach).all())  # NaN is not
         scores = query @ key.T * math.prod(factor for _, factor in factors)
         self._put(
             weights,
-            row_remark(weights, ["query"]),
+            row_remark(weights, ["query"]) or ("" if inside else _outside(output[0])),
             queries=["query"],
             keys=[f"{key}: {value}" for key, value in zip(KEYS, VALUES, strict=True)],
             scores=scores,
             steps=factors,
         )
-        shares = weights[0].tolist()
-        self.asking.size(dict(zip(KEYS, shares, strict=True)))
-        self.answer.size(dict(zip(VALUES, shares, strict=True)))
-        if output.isfinite().all():  # else it has no place to stand at
-            self.answer.move(output=output[0].tolist())
+        self._place(output[0] if inside else None, dict(zip(KEYS, weights[0].tolist(), strict=True)))
+
+    def _place(self, output: torch.Tensor | None, shares: dict[str, float]) -> None:
+        """Keys and values as large as their weights, and the output where it is; None is nowhere."""
+        self.asking.size(shares)
+        sizes = dict(zip(VALUES, shares.values(), strict=True))
+        self.answer.size(sizes if output is not None else sizes | {"output": None})
+        if output is not None:
+            self.answer.move(output=output.tolist())
+
+
+def _outside(output: torch.Tensor) -> str:
+    x, y = output.tolist()
+    return f"The output, ({x:.2f}, {y:.2f}), is outside of the plane: is it the values' weighted average?"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from attention_core import MultiHeadAttention, merge_heads, scaled_dot_product_attention, split_heads, words
 from attention_core._calling import what_happened
+from attention_core.live import picture
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap, facts
@@ -149,8 +150,8 @@ class MultiHeadExplorer(Explorer):
         reseed = widgets.Button(description="reseed", layout={"width": "auto"})
         mean = widgets.Checkbox(description="show their mean", indent=False, layout={"width": "auto"})
         self._cards = [_Card(head) for head in range(max(COUNTS))]
-        self._cut, self._lack = widgets.HTML(), widgets.HTML()
-        self._lack.add_class("attention-said")  # read out when it changes
+        self._cut, self._lack, self._lacks = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._lack.add_class("attention-said")  # read out when it changes; not the number of each word
         self._legend = widgets.HTML(
             _text(
                 "Bars: the mean distance of a head’s map from the others’ (Jensen–Shannon), "
@@ -160,7 +161,7 @@ class MultiHeadExplorer(Explorer):
         super().__init__([text, count, made, reseed, mean], AttentionHeatmap(None))
         self._strip = widgets.HBox()
         self._strip.add_class("attention-controls")
-        self.children = [self.children[0], self._cut, self._strip, self._lack, self.heatmap]
+        self.children = [self.children[0], self._cut, self._strip, self._lack, self._lacks, self.heatmap]
 
         self.set_trait("attention", attention)
         self.sentence = sentence
@@ -208,7 +209,8 @@ class MultiHeadExplorer(Explorer):
         """All maps, and below them what the strip and the line about the output say."""
         figure = self.heatmap.figure()
         if self.weights is not None:
-            figure.supxlabel(f"Each row is one query; its weights sum to 1.\n{self._facts()}", fontsize=8)
+            sums = picture.sums_in_words(self.weights.numpy())
+            figure.supxlabel(f"Each row is one query; {sums}.\n{self._facts()}", fontsize=8)
         return figure
 
     def __repr__(self) -> str:
@@ -344,22 +346,25 @@ class MultiHeadExplorer(Explorer):
             *self._cards[: self.num_heads],
             *([self._legend] if self.num_heads > 1 else []),
         ]
-        self._lack.value = self._change_in_words(tokens) if tokens else ""
+        self._lack.value = _text(self._change_in_words()) if tokens else ""
+        self._lacks.value = self._change_by_word(tokens)
 
-    def _change_in_words(self, tokens: list[str]) -> str:
+    def _change_in_words(self) -> str:
         if len(self.on) == self.num_heads:
-            said = "All heads are on: switch one off, or keep only one, and see whose output changes."
-        else:
-            left = "no head" if not self.on else f"head{'s' * (len(self.on) > 1)} {_listed(self.on)} alone"
-            said = f"With {left} the output changes by <b>{self.change:.2f}</b> of its length. By word:"
+            return "All heads are on: switch one off, or keep only one, and see whose output changes."
+        left = "no head" if not self.on else f"head{'s' * (len(self.on) > 1)} {_listed(self.on)} alone"
+        return f"With {left} the output changes by <b>{self.change:.2f}</b> of its length. By word:"
+
+    def _change_by_word(self, tokens: list[str]) -> str:
+        if not tokens:
+            return ""
         shares = "".join(
             f'<span style="padding: 0 6px; border-radius: 5px; text-align: center; background: color-mix('
             f'in srgb, var(--attention-accent) {min(60, round(45 * share))}%, transparent)">'
             f'{html.escape(token)}<br><span style="font-size: 11px">{share:.2f}</span></span>'
             for token, share in zip(tokens, self.change_by_word.nan_to_num(1).tolist(), strict=True)
         )
-        row = f'<div style="display: flex; flex-wrap: wrap; gap: 4px; margin-top: 4px">{shares}</div>'
-        return _text(said + row)
+        return f'<div style="display: flex; flex-wrap: wrap; gap: 4px; line-height: 1.35">{shares}</div>'
 
 
 class _Card(widgets.VBox):

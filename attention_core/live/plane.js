@@ -44,6 +44,8 @@ function render({ model, el }) {
       group.setAttribute("data-lm-suppress-shortcuts", "true"); // or Notebook 7 takes the arrow keys
       group.setAttribute("role", "slider");
       group.setAttribute("aria-label", `${name}: arrow keys move it`);
+      group.setAttribute("aria-valuemin", -reach());
+      group.setAttribute("aria-valuemax", reach());
       group.addEventListener("pointerdown", (event) => { group.setPointerCapture(event.pointerId); group.focus(); event.preventDefault(); });
       group.addEventListener("pointermove", (event) => { if (group.hasPointerCapture(event.pointerId)) drag(name, event); });
       group.addEventListener("keydown", (event) => step(name, event));
@@ -81,6 +83,8 @@ function render({ model, el }) {
     const taken = []; // where names stand already
     for (const [name, [x, y]] of Object.entries({ ...model.get("_movable"), ...model.get("_fixed") })) {
       const { group, arrow, dot, label } = marks.get(name);
+      group.style.display = sizes[name] === null ? "none" : "";
+      if (sizes[name] === null) continue;
       const [cx, cy] = [across(x), down(y)];
       const r = 5 + 11 * Math.sqrt(Math.min(1, Math.max(0, sizes[name] ?? 0.02)));
       for (const [k, v] of [["cx", cx], ["cy", cy], ["r", r]]) dot.setAttribute(k, v);

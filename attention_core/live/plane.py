@@ -80,9 +80,15 @@ class Plane(anywidget.AnyWidget):
         self._fixed = {name: places.get(name, at) for name, at in self._fixed.items()}
         self._draw_hull()
 
-    def size(self, shares: Mapping[str, float]) -> None:
-        """Draw these points larger the larger their share is, from 0 to 1; beyond these as the nearer one."""
-        self._sizes = {name: min(1.0, max(0.0, float(share))) for name, share in shares.items()}  # 0 for NaN
+    def size(self, shares: Mapping[str, float | None]) -> None:
+        """Draw these points larger the larger their share is, from 0 to 1; beyond these as the nearer one.
+
+        A point with None for a share is not drawn.
+        """
+        self._sizes = {
+            name: None if share is None else min(1.0, max(0.0, float(share)))  # 0 for NaN
+            for name, share in shares.items()
+        }
 
     def on_move(self, callback) -> None:
         """Call `callback()` whenever a movable point has moved."""
@@ -105,10 +111,12 @@ class Plane(anywidget.AnyWidget):
             )
         taken = []  # where names stand already
         for name, (x, y) in sorted(points.items(), key=lambda point: point[0] in self._fixed):
+            if (share := self._sizes.get(name, 0.1)) is None:
+                continue
             colour = "#c2410c" if name in self._movable else "#1769c4"
             if name in self._arrows:
                 ax.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": colour})
-            ax.scatter([x], [y], s=18 + 220 * self._sizes.get(name, 0.1), color=colour, zorder=3)
+            ax.scatter([x], [y], s=18 + 220 * share, color=colour, zorder=3)
             left = x > 0.44 * reach  # near the right edge the name stands on the other side
             clash = any(abs(x - a) < 0.4 * reach and abs(y - b) < 0.1 * reach for a, b in taken)
             taken.append((x, y))

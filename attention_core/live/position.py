@@ -81,9 +81,9 @@ class PositionExplorer(Explorer):
         again = widgets.Button(description="Shuffle the words")
         back = widgets.Button(description="As typed")
         super().__init__([text, switch, mask, again, back], AttentionHeatmap(None))
-        self._below = widgets.HTML()
-        self._below.add_class("attention-said")  # read out when it changes
-        self.children = [*self.children, self._below]
+        self._below, self._chips = widgets.HTML(), widgets.HTML()
+        self._below.add_class("attention-said")  # read out when it changes; not the number of each word
+        self.children = [*self.children, self._below, self._chips]
         self.set_trait("attention", attention)
         self.sentence = sentence
         for name, value in traits.items():
@@ -123,10 +123,11 @@ class PositionExplorer(Explorer):
         change = (output - before).abs().amax(dim=(0, 2))  # (n,), a word's largest over heads and features
         self.output, self.difference = output, float(change.max())
         self._below.value = self._say(tokens, change, weights)
+        self._chips.value = "".join(map(_chip, tokens, change.tolist())) if self.shuffle else ""
         alike = torch.allclose(weights, weights[:1].expand_as(weights), atol=1e-6, equal_nan=True)
         self._put(
             weights[0] if alike else weights,
-            next(filter(None, (row_remark(head, tokens) for head in weights)), ""),
+            next(filter(None, (row_remark(head, tokens, allowed) for head in weights)), ""),
             queries=tokens,
             keys=tokens,
             heads=None if alike else self._head_names(),
@@ -135,7 +136,8 @@ class PositionExplorer(Explorer):
         )
 
     def _nothing(self, message: str) -> None:
-        self.output, self.difference, self._below.value = None, 0.0, ""
+        self.output, self.difference = None, 0.0
+        self._below.value = self._chips.value = ""
         self._put(None, message)
 
     def _attend(self, tokens: list[str], allowed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -179,7 +181,6 @@ class PositionExplorer(Explorer):
 
     def _say(self, tokens: list[str], change: Tensor, weights: Tensor) -> str:
         """Below the map: what the shuffle did to each word's output."""
-        chips = "".join(map(_chip, tokens, change.tolist())) if self.shuffle else ""
         if self.shuffle == 0:
             said = "Shuffle the words: does each keep its output?"
         elif change.isnan().any():
@@ -192,7 +193,7 @@ class PositionExplorer(Explorer):
                 "<b>Order counts</b>: the same words have other outputs, changed by up to "
                 f"{self.difference:.2f}, of “{most}”."
             )
-        return f"<div style='line-height:1.5'>{said} {_twins(tokens, weights)}</div>{chips}"
+        return f"<div style='line-height:1.5'>{said} {_twins(tokens, weights)}</div>"
 
     def __repr__(self) -> str:
         order = f"; shuffled, outputs change by up to {self.difference:.2f}" if self.shuffle else ""

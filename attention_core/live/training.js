@@ -156,7 +156,7 @@ function render({ model, el }) {
   let playing = 0;
 
   function goTo(frame) {
-    model.set("frame", frame);
+    model.set("frame", [model.get("_state").run, frame]);
     model.save_changes();
   }
 
@@ -224,7 +224,7 @@ function render({ model, el }) {
     for (const curve of state.curves) drawChart(curve, state);
     replay.hidden = state.running || state.steps.length < 2;
     slider.max = Math.max(0, state.steps.length - 1);
-    const frame = model.get("frame");
+    const [, frame] = model.get("frame");
     slider.value = frame < 0 ? slider.max : frame;
     moment.textContent = `after ${steps(state.shown)}`;
     slider.setAttribute("aria-valuetext", moment.textContent);

@@ -56,7 +56,7 @@ class TrainingPanel(anywidget.AnyWidget):
     _css = _HERE / "training.css"
     _state = traitlets.Dict().tag(sync=True)  # only Python writes it, so that no click is in its way
     _fixed = traitlets.Dict().tag(sync=True)
-    frame = traitlets.Int(-1).tag(sync=True)
+    frame = traitlets.List([0, -1]).tag(sync=True)  # of which training, and which of its maps
     chosen = traitlets.List([0, None]).tag(sync=True)
 
 
@@ -114,6 +114,7 @@ class TrainingView(Explorer):
         self._allowed = allowed
         self._wishes: deque[list] = deque()  # from the page, whose messages arrive in another thread
         self._running = False
+        self._run = 0
         self._begin(None)
         self._latest = self._look()
         self._check(self._latest)
@@ -122,7 +123,7 @@ class TrainingView(Explorer):
         )
         super().__init__([], AttentionHeatmap(None))
         self.children = [self.panel, self.heatmap]
-        traitlets.link((self, "frame"), (self.panel, "frame"))
+        self.panel.observe(self._replay, "frame")
         self.panel.observe(lambda change: self._choose(*change.new), "chosen")
         self.observe(self._show, ["layer", "head", "frame"])
         self._show()
@@ -177,6 +178,7 @@ class TrainingView(Explorer):
             self._show()
 
     def _begin(self, total: int | None) -> None:
+        self._run += 1
         self.step, self.total, self.ending, self._stop = 0, total, "", ""
         self.history: dict[str, tuple[list[int], list[float]]] = {}
         self.frames: list[Frame] = []
@@ -296,6 +298,13 @@ class TrainingView(Explorer):
         with self.hold_trait_notifications():
             self.layer, self.head = layer, head
 
+    def _replay(self, change) -> None:
+        """The page asks for a map; what it asked before this training began is about maps that are gone."""
+        run, frame = change.new
+        if run == self._run:
+            self.frame = frame
+        self.panel.frame = [self._run, self.frame]
+
     def _show(self, _change=None) -> None:
         """The chosen map of the chosen moment, and all of the panel; two messages to the page."""
         shown = self._latest if self.frame < 0 else self.frames[self.frame]
@@ -313,6 +322,7 @@ class TrainingView(Explorer):
             )
         with self.panel.hold_sync():
             self.panel.chosen = [self.layer, self.head]
+            self.panel.frame = [self._run, self.frame]
             self.panel._state = self._panel_state(shown)
 
     def _place(self, heads: int) -> str:
@@ -324,6 +334,7 @@ class TrainingView(Explorer):
         rate = self.step / elapsed if elapsed else 0.0
         left = (self.total - self.step) / rate if rate and self.total else None
         return {
+            "run": self._run,
             "running": self._running,
             "step": self.step,
             "total": self.total,

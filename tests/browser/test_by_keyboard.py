@@ -3,11 +3,10 @@
 import io
 import itertools
 import json
-import time
 
 import numpy as np
 import pytest
-from lab import SECONDS, Notebook
+from lab import SECONDS, Notebook, until
 from matplotlib import image
 from playwright.sync_api import Locator, expect
 
@@ -56,15 +55,6 @@ for (const type of ["pointerdown", "mousemove", "touchstart"]) {
     addEventListener(type, (event) => pointed.push(event.type), true);
 }
 """
-
-
-def until(read, wanted, seconds: float = 20):
-    """Ask again until the answer is wanted; returns it."""
-    end = time.monotonic() + seconds
-    while not wanted(answer := read()):
-        assert time.monotonic() < end, f"still {answer!r:.300} after {seconds} s"
-        time.sleep(0.05)
-    return answer
 
 
 class Keys:

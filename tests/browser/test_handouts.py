@@ -134,12 +134,10 @@ def test_slides_walk_from_first_to_last(folder, read, lesson):
     page.wait_for_function("() => window.Reveal?.isReady()")
     assert page.evaluate("() => Reveal.getTotalSlides()") == starts(lesson, "slide", "subslide")
     assert page.evaluate("() => Reveal.getHorizontalSlides().length") == starts(lesson, "slide")
-    walked = 1
-    while not page.evaluate("() => Reveal.isLastSlide()"):
-        before = page.url
+    for _ in range(500):
+        if page.evaluate("() => Reveal.isLastSlide()"):
+            break
         page.keyboard.press("Space")
-        walked += page.url != before
-        assert walked <= 500
     assert page.evaluate("() => Reveal.getProgress()") == pytest.approx(1, abs=0.02)
     assert page.evaluate(IMAGES).count("shown") >= pictures(lesson, skipped=False)
     assert set(page.evaluate(IMAGES)) <= {"shown"}

@@ -1,8 +1,7 @@
 """The explorers of lessons 02 to 04 under the learner's hands, in a real JupyterLab."""
 
-import time
-
 import pytest
+from lab import until
 from playwright.sync_api import expect
 
 HEADS = """
@@ -39,14 +38,6 @@ for _, (x, y) in view.watch(task.batches(5000)):
     optimiser.step()
     view.report(loss=loss, accuracy=accuracy(logits, y))
 """
-
-
-def until(read, wanted, seconds: float = 30):
-    end = time.monotonic() + seconds
-    while not wanted(answer := read()):
-        assert time.monotonic() < end, f"still {answer!r:.300} after {seconds} s"
-        time.sleep(0.05)
-    return answer
 
 
 def painted(box) -> list[str]:

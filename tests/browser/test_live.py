@@ -2,10 +2,9 @@
 
 import itertools
 import json
-import time
 
 import pytest
-from lab import NOTEBOOKS, Notebook
+from lab import NOTEBOOKS, Notebook, until
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.timeout(600)  # a page that hangs must not hold up everything
@@ -26,15 +25,6 @@ heads = AttentionHeatmap(torch.randn(4, 24, 24).softmax(-1), heads=["a", "b", "c
 heads
 """,
 ]
-
-
-def until(read, wanted, seconds: float = 20):
-    """Ask again until the answer is wanted; returns it."""
-    end = time.monotonic() + seconds
-    while not wanted(answer := read()):
-        assert time.monotonic() < end, f"still {answer!r:.300} after {seconds} s"
-        time.sleep(0.05)
-    return answer
 
 
 class Live:
@@ -204,6 +194,27 @@ def test_the_picture_can_be_saved(explorer, kind, starts):
     assert len(saved) > 10_000
 
 
+def test_a_picture_is_saved_once_wherever_else_its_map_is_shown(explorer):
+    explorer.page.evaluate(
+        """() => {
+            const cells = panel().content.model.sharedModel;
+            cells.insertCell(cells.cells.length, { cell_type: "code", source: "explorer" });
+            window.saved = [];
+            HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
+        }"""
+    )
+    explorer.notebook.run_all()
+    button = explorer.page.get_by_role("button", name="Save the picture as PNG")
+    expect(button).to_have_count(len(SCRATCH) + 1)
+    explorer.see().box.get_by_role("button", name="Save the picture as PNG").click()
+    explorer.page.wait_for_function("() => saved.length")
+    explorer.execute("explorer.temperature = 0.5")  # seen later than a second answer would be
+    expect(explorer.box.locator(".widget-readout")).to_have_text("0.50")
+    assert explorer.page.evaluate("saved") == ["attention.png"]
+    explorer.page.evaluate("n => panel().content.model.sharedModel.deleteCell(n)", len(SCRATCH))
+    expect(button).to_have_count(len(SCRATCH))
+
+
 # ---------------------------------------------------------------- reading and pinning
 
 
@@ -295,6 +306,70 @@ def test_the_sentence_is_tinted_by_what_is_looked_at_and_a_word_can_be_pinned(ex
     assert tints.index(max(tints)) == CAT
     words.nth(3).click()
     until(explorer.pinned, lambda rows: rows == "[3]")
+
+
+def test_a_pin_that_is_no_longer_there_takes_no_place(explorer):
+    explorer.execute("explorer.heatmap.pinned = [1, 8]; explorer.sentence = 'the cat sat'")
+    expect(explorer.map.locator(".ah-pin:visible")).to_have_count(1)
+    explorer.page.mouse.click(*explorer.point(2, 0))
+    expect(explorer.map.locator(".ah-pin:visible")).to_have_count(2)
+    until(explorer.pinned, lambda rows: rows == "[1, 2]")
+
+
+def test_a_cells_name_follows_while_changes_keep_coming(explorer):
+    """As in a training: they come faster than all names can be written."""
+    cell = explorer.map.locator(".ah-target[tabindex='0']")
+    names = set()
+    for _ in range(40):
+        explorer.execute("explorer.heatmap.weights = torch.rand(10, 10).softmax(-1)")
+        names.add(cell.get_attribute("aria-label"))
+    assert len(names) > 2
+    cell.focus()
+    explorer.execute("explorer.heatmap.weights = torch.eye(10)")
+    explorer.page.keyboard.press("Home")  # at once, before the names were written
+    assert explorer.page.locator(":focus").get_attribute("aria-label") == explorer.say.inner_text()
+
+
+def test_the_same_words_are_not_read_out_again(explorer):
+    explorer.execute("explorer.attention = lambda q, k, v: (v, 2 * (q @ k.mT).softmax(-1))")
+    expect(explorer.map.locator(".ah-message")).to_contain_text("sums to 2.00")
+    explorer.map.evaluate(
+        """map => {
+            window.said = 0;
+            const watch = new MutationObserver((changes) => { said += changes.length; });
+            for (const part of map.querySelectorAll(".ah-message, .ah-say"))
+                watch.observe(part, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    before = explorer.pixels()
+    explorer.execute("explorer.heatmap.per_row = True")
+    explorer.repaints(before)
+    assert explorer.page.evaluate("said") == 0
+    explorer.page.mouse.move(*explorer.point(3, 3))
+    explorer.page.wait_for_function("() => said > 0")
+
+
+def test_a_mask_that_the_function_ignores_is_said_of_the_cell(explorer):
+    explorer.execute("attend = explorer.attention; explorer.mask = 'causal'")
+    explorer.execute("explorer.attention = lambda q, k, v, allowed=None: attend(q, k, v)")
+    explorer.page.mouse.move(*explorer.point(IT - 1, IT))
+    weight = explorer.weight(IT - 1, IT)
+    assert weight != "0.00"
+    expect(explorer.say).to_have_text(f"“because” may not look at “it”, and yet gives it {weight}.")
+    expect(explorer.map.locator(".ah-steps")).to_contain_text("the mask was not used")
+    expect(explorer.map.locator(".ah-message")).to_contain_text("which the mask forbids")
+
+
+def test_a_word_as_long_as_an_address_stays_in_the_page(explorer):
+    explorer.execute("explorer.sentence = 'the ' + 400 * 'x' + ' sat'")
+    expect(explorer.map.get_by_role("grid")).to_have_attribute("aria-rowcount", "3")
+    explorer.page.mouse.move(*explorer.point(1, 1))
+    expect(explorer.say).to_contain_text("xxx")
+    room = explorer.box.bounding_box()
+    for part in (".ah-say", ".ah-word", ".ah-row-heading", ".ah-bars"):
+        for box in explorer.map.locator(part).all():
+            seen = box.evaluate("part => part.getBoundingClientRect().left + part.scrollWidth")
+            assert seen <= room["x"] + room["width"] + 1, part
 
 
 def test_a_pinned_row_from_python_shows(explorer):
@@ -430,6 +505,17 @@ def test_arrow_keys_move_the_query(look_up):
     look_up.repaints(before)
     expect(query).to_be_focused()
     until(lambda: look_up.execute("print(*look_up.query)"), lambda at: at == "0.6 1.2\n")
+    values = [query.get_attribute(f"aria-value{which}") for which in ("min", "now", "max")]
+    assert list(map(float, values)) == [-2, 0.6, 2]
+
+
+def test_an_output_that_there_is_not_is_not_drawn(look_up):
+    output = look_up.box.locator(".plane-point", has_text="output")
+    expect(output).to_be_visible()
+    look_up.execute("attend = look_up.attention; look_up.attention = lambda q, k, v: None")
+    expect(output).to_be_hidden()
+    look_up.execute("look_up.attention = attend")
+    expect(output).to_be_visible()
 
 
 # ---------------------------------------------------------------- themes
