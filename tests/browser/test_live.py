@@ -420,6 +420,17 @@ def test_a_broken_function_is_told_in_words_and_the_map_comes_back(explorer):
     until(explorer.pixels, lambda now: now == before)
 
 
+def test_a_map_left_behind_by_its_kernel_says_so(explorer):
+    save = explorer.box.get_by_role("button", name="Save the picture as PNG")
+    explorer.page.evaluate("() => kernel().restart()")
+    expect(explorer.map.get_by_role("status")).to_contain_text("Run its cell again.")
+    expect(save).to_be_disabled()
+    explorer.page.wait_for_function("() => kernel().status === 'idle'")
+    explorer.notebook.run_all()
+    expect(save).to_be_enabled()
+    expect(explorer.map.get_by_role("status")).to_have_text("")
+
+
 def test_a_word_is_only_ever_text(explorer):
     image = "<img/src=x/onerror=window.ran=1>"
     script = "<script>window.ran=1</script>"
