@@ -30,6 +30,25 @@ KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "nam
 IN_PAGE = """
 window.panel = () => window.jupyterapp?.shell.currentWidget; // the notebook in front
 window.kernel = () => panel()?.sessionContext?.session?.kernel;
+window.COLOURS = (() => {
+    const one = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgba = (colour) => { // whatever its notation
+        one.clearRect(0, 0, 1, 1); one.fillStyle = colour; one.fillRect(0, 0, 1, 1);
+        return one.getImageData(0, 0, 1, 1).data;
+    };
+    const over = (top, under) => under.map((u, i) => u + (top[i] - u) * top[3] / 255);
+    const behind = (node) => {
+        if (!node) return [255, 255, 255];
+        return over(rgba(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+    };
+    const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+    const bright = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const ratio = (one, other) => { // the contrast of two colours, as WCAG 2 has it
+        const [low, high] = [bright(one), bright(other)].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    };
+    return { rgba, over, behind, ratio };
+})();
 """
 SECONDS = 1000  # in Playwright's milliseconds
 

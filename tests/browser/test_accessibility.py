@@ -173,18 +173,7 @@ def test_axe_finds_nothing_serious(lesson, theme):
 
 
 CONTRAST = """() => {
-    const one = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const rgba = (colour) => { // whatever its notation
-        one.clearRect(0, 0, 1, 1); one.fillStyle = colour; one.fillRect(0, 0, 1, 1);
-        return one.getImageData(0, 0, 1, 1).data;
-    };
-    const over = (top, under) => under.map((u, i) => u + (top[i] - u) * top[3] / 255);
-    const behind = (node) => {
-        if (!node) return [255, 255, 255];
-        return over(rgba(getComputedStyle(node).backgroundColor), behind(node.parentElement));
-    };
-    const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
-    const bright = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const { rgba, over, behind, ratio } = COLOURS;
     const drawn = [...document.querySelectorAll(".jp-OutputArea-output svg text")];
     return drawn.filter((node) => node.textContent.trim()).map((node) => {
         const style = getComputedStyle(node);
@@ -192,8 +181,7 @@ CONTRAST = """() => {
         let ground = flag ? over(rgba(getComputedStyle(flag).fill), [255, 255, 255]) : behind(node);
         if (style.paintOrder.startsWith("stroke")) ground = over(rgba(style.stroke), ground); // its own rim
         const text = over(rgba(style.fill), ground);
-        const [low, high] = [bright(text), bright(ground)].sort((a, b) => a - b);
-        return [(high + 0.05) / (low + 0.05), node.textContent];
+        return [ratio(text, ground), node.textContent];
     });
 }"""
 

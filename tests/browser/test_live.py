@@ -532,24 +532,12 @@ def test_an_output_that_there_is_not_is_not_drawn(look_up):
 # ---------------------------------------------------------------- themes
 
 CONTRAST = """nodes => {
-    const one = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const rgba = (colour) => { // whatever its notation
-        one.clearRect(0, 0, 1, 1); one.fillStyle = colour; one.fillRect(0, 0, 1, 1);
-        return one.getImageData(0, 0, 1, 1).data;
-    };
-    const over = (top, under) => under.map((u, i) => u + (top[i] - u) * top[3] / 255);
-    const behind = (node) => {
-        if (!node) return [255, 255, 255];
-        return over(rgba(getComputedStyle(node).backgroundColor), behind(node.parentElement));
-    };
-    const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
-    const bright = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const { rgba, over, behind, ratio } = COLOURS;
     return nodes.filter((node) => node.innerText?.trim()).map((node) => {
         const ground = behind(node);
         const style = getComputedStyle(node);
         const text = over(rgba(node instanceof SVGElement ? style.fill : style.color), ground);
-        const [low, high] = [bright(text), bright(ground)].sort((a, b) => a - b);
-        return [(high + 0.05) / (low + 0.05), node.className, node.innerText.slice(0, 30)];
+        return [ratio(text, ground), node.className, node.innerText.slice(0, 30)];
     });
 }"""
 READ = (
