@@ -307,6 +307,7 @@ function render({ model, el }) {
   let late = false;
   let fitting = 0;
   let naming = 0;
+  let unnamed = 0; // since when
   let undescribe = null;
 
   // ---- layout: made anew when labels, shape or width change, never on a slider move
@@ -450,14 +451,15 @@ function render({ model, el }) {
     if (focus) here?.focus({ preventScroll: true });
   }
 
-  function nameAllSoon() { // off the path of a slider move, but also while frames keep coming
-    naming ||= setTimeout(() => {
+  function nameAllSoon() { // off the path of a slider move; but once a second while frames keep coming
+    if (naming) clearTimeout(naming); else unnamed = performance.now();
+    naming = setTimeout(() => {
       naming = 0;
       if (!frame) return; // a message may have taken the map's place meanwhile
       for (const view of heads) {
         for (const [where, cell] of view.cells) nameCell(view, ...where.split(",").map(Number), cell);
       }
-    }, 250);
+    }, Math.max(0, Math.min(150, unnamed + 1000 - performance.now())));
   }
 
   // ---- pointing, keys, pins

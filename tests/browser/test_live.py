@@ -320,9 +320,11 @@ def test_a_cells_name_follows_while_changes_keep_coming(explorer):
     """As in a training: they come faster than all names can be written."""
     cell = explorer.map.locator(".ah-target[tabindex='0']")
     names = set()
-    for _ in range(40):
+    for _ in range(300):
         explorer.execute("explorer.heatmap.weights = torch.rand(10, 10).softmax(-1)")
         names.add(cell.get_attribute("aria-label"))
+        if len(names) > 2:
+            break
     assert len(names) > 2
     cell.focus()
     explorer.execute("explorer.heatmap.weights = torch.eye(10)")
