@@ -177,7 +177,10 @@ class LookUpHands(Hands):
         assert explorer.asking.points["query"] == explorer.query
         for plane in (explorer.asking, explorer.answer):
             assert all(math.isfinite(x) for place in plane.points.values() for x in place)
-            assert all(0 <= size <= 1 for size in plane._sizes.values())
+            assert all(size is None or 0 <= size <= 1 for size in plane._sizes.values())
+        hidden = [name for name, size in explorer.answer._sizes.items() if size is None]
+        inside = explorer.output is not None and bool((explorer.output.abs() < 2.0001).all())
+        assert hidden == ([] if inside else ["output"])
         assert_nearest(control(explorer, "Temperature"), explorer.temperature)
 
     @invariant()

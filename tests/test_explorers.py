@@ -571,6 +571,15 @@ def names_drawn(explorer):
     return [text.get_text() for text in explorer.figure().axes[1].texts]
 
 
+def test_an_average_of_values_at_the_rim_is_inside():
+    explorer = LookUpExplorer()
+    for x in (2, -2):
+        explorer.answer.set_state({"_movable": {name: [x, x] for name in explorer.answer._movable}})
+        for tenth in range(-20, 21):  # rounding may end just beyond
+            explorer.query = (tenth / 10, 0.3)
+            assert explorer.heatmap.message == "" and "output" in names_drawn(explorer)
+
+
 def test_an_output_that_leaves_the_plane_is_said():
     explorer = LookUpExplorer(attention=lambda q, k, v: (4 * ours(q, k, v)[0], ours(q, k, v)[1]))
     x, y = explorer.output[0].tolist()

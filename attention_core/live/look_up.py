@@ -89,7 +89,8 @@ class LookUpExplorer(Explorer):
         if self.query != self.asking.points["query"]:
             self.asking.move(query=self.query)
         key = torch.tensor(list(KEYS.values()))  # (4, 2)
-        value = torch.tensor([self.answer.points[name] for name in VALUES])  # (4, 2)
+        at = [self.answer.points[name] for name in VALUES]
+        value = torch.tensor(at, dtype=torch.float32)  # (4, 2); the page sends 2 for 2.0
         query = torch.tensor([self.query])  # (1, 2)
         try:
             output, weights = call_attention(self.attention, query / self.temperature, key, value)
@@ -103,7 +104,7 @@ class LookUpExplorer(Explorer):
             (f"÷ temperature {self.temperature:.2f}", 1 / self.temperature),
         ]
         self.output = output
-        inside = bool((output.abs() <= self.answer.reach).all())  # NaN is not
+        inside = bool((output.abs() < self.answer.reach + 1e-4).all())  # NaN is not; an average at the rim is
         scores = query @ key.T * math.prod(factor for _, factor in factors)
         self._put(
             weights,
