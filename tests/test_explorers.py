@@ -413,7 +413,7 @@ def test_a_mask_that_is_not_used_is_not_shown_as_obeyed(Explorer):
     explorer = Explorer("the cat sat", attention=blind, mask="causal")
     assert explorer.heatmap.message == (
         f"“cat” gives {explorer.weights[1, 2]:.2f} to “sat”, which the mask forbids: "
-        "does the function use `allowed`?"
+        "does the function use it?"
     )
     explorer.attention = ours
     assert explorer.heatmap.message == ""

@@ -63,7 +63,7 @@ def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None)
     if allowed is not None and forbidden.max() > 1e-6:
         row, column = divmod(int(forbidden.argmax()), weights.shape[-1])
         gives = f"“{words[row]}” gives {float(forbidden.max()):.2f} to “{words[column]}”"
-        return f"{gives}, which the mask forbids: does the function use `allowed`?"
+        return f"{gives}, which the mask forbids: does the function use it?"
     return ""
 
 
