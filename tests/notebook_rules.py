@@ -19,6 +19,7 @@ _MEANINGFUL = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f-]*)?")  # nbformat's eight digits, JupyterLab's UUID
 _HERE_ONLY = re.compile(r"(?<![\w.])/(home|tmp|work|root|Users)\b|\b[A-Z]:\\{1,2}\w")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
+_BUILD = re.compile(r"\d\+(cpu|cu\d+|rocm)\w*")  # of torch: another one on another machine
 _UNFOLLOWED = re.compile(r"@interact\b|\b(interact(ive(_output)?)?|Output)\(|\b(clear_output|display_id)\b")
 _SOLUTION = re.compile(r"<summary>\s*Solution")
 _LINK = re.compile(r"(?:\]\(|href=[\"'])([^)\"'#\s]+\.ipynb)")
@@ -149,6 +150,8 @@ def nothing_local(book: NotebookNode) -> Iterator[str]:
         for text in _texts(output):
             if found := _ADDRESS.search(text):
                 yield f"{cell.id}: shows an object's address, {found[0]}"
+            if found := _BUILD.search(text):
+                yield f"{cell.id}: shows which build of torch is here, {found[0]}"
 
 
 def followed_by_nbval(book: NotebookNode) -> Iterator[str]:

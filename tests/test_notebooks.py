@@ -137,6 +137,7 @@ BREAKAGES = {
     "a path printed": (outputs(new_output("stream", text="saved: /work/x")), "say: holds a local path"),
     "a path in HTML": (outputs(result(html="<a href='/root/x'>")), "say: holds a local path"),
     "an address": (outputs(result(text="<Cat at 0x7f3b2c1d9e80>")), "say: shows an object's address"),
+    "a build": (outputs(new_output("stream", text="torch 2.13.0+cpu")), "say: shows which build of torch"),
     "interact": (change(1, source="w = interact(f)"), "make: uses interact("),
     "interact as a decorator": (change(1, source="@interact\ndef f(): ..."), "make: uses @interact"),
     "interactive": (change(1, source="w = widgets.interactive(f)"), "make: uses interactive("),
