@@ -80,7 +80,7 @@ class Lab:
         urllib.request.urlopen(request, timeout=20).close()
 
 
-def until(read, wanted, seconds: float = 30):
+def until(read, wanted, seconds: float = 20):
     """Ask again until the answer is wanted; returns it."""
     end = time.monotonic() + seconds
     while not wanted(answer := read()):

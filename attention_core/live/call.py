@@ -59,11 +59,12 @@ def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None)
             columns = weights.sum(-2)
             over_queries = " The columns do: is the softmax over queries?" if _all_ones(columns) else ""
             return f"The row of “{word}” sums to {total:.2f}, not to 1.{over_queries}"
-    forbidden = weights if allowed is None else weights.masked_fill(allowed, 0)
-    if allowed is not None and forbidden.max() > 1e-6:
+    if allowed is not None:
+        forbidden = weights.masked_fill(allowed, 0)
         row, column = divmod(int(forbidden.argmax()), weights.shape[-1])
-        gives = f"“{words[row]}” gives {float(forbidden.max()):.2f} to “{words[column]}”"
-        return f"{gives}, which the mask forbids: does the function use it?"
+        if (weight := float(forbidden[row, column])) > 1e-6:
+            gives = f"“{words[row]}” gives {weight:.2f} to “{words[column]}”"
+            return f"{gives}, which the mask forbids: does the function use it?"
     return ""
 
 

@@ -226,14 +226,13 @@ class Experiment(Explorer):
     def _show(self, _change=None) -> None:
         try:
             answer = self.function(**{name: control.value for name, control in self.controls.items()})
-            content = dict(answer) if isinstance(answer, Mapping) else {"weights": answer}
+            # what is not named is None: labels and mask of the last answer are not this one's
+            content = dict.fromkeys(("queries", "keys", "heads", "allowed"))
+            content |= answer if isinstance(answer, Mapping) else {"weights": answer}
             if content.get("weights") is None:
                 raise Unusable("Not finished yet: the function returns no weights.")
             self.heatmap.title = content.pop("title", "")
-            unnamed = dict.fromkeys(
-                ("queries", "keys", "heads", "allowed")
-            )  # of the last answer: not of this one
-            self._put(content.pop("weights"), content.pop("message", ""), **(unnamed | content))
+            self._put(content.pop("weights"), content.pop("message", ""), **content)
         except Exception as problem:
             self._put(
                 None,

@@ -8,7 +8,7 @@ const ROOM_FOR_NUMBER = 27; // px
 const GAP_FROM = 9; // px: smaller cells touch
 const LABEL_PITCH = 14; // px: labels that would stand closer are left out
 const SUM_WIDTH = 30; // px: in narrower columns the sums stand upright
-const LEFT = "The kernel was restarted and knows this map no more. Run its cell again.";
+const ORPHANED = "The kernel was restarted and knows this map no more. Run its cell again.";
 
 // ---------------------------------------------------------------- the frame, as typed arrays
 
@@ -65,9 +65,9 @@ function inWords(frame, cell) {
   const query = quoted(frame.queries[cell.row]);
   const key = quoted(frame.keys[cell.column]);
   const weight = frame.weights[at(frame, cell)];
+  if (mayLook(frame, cell)) return [query, " gives ", two(weight), " of its attention to ", key, "."];
   const leak = Math.abs(weight) < 0.005 ? "" : `, and yet gives it ${two(weight)}`;
-  if (!mayLook(frame, cell)) return [query, " may not look at ", key, `${leak}.`];
-  return [query, " gives ", two(weight), " of its attention to ", key, "."];
+  return [query, " may not look at ", key, `${leak}.`];
 }
 
 function sumsInWords(frame) { // a wrong softmax must not stand under a caption that calls it right
@@ -295,7 +295,7 @@ function render({ model, el }) {
     button.onclick = () => { asked = true; model.send({ save: kind.toLowerCase() }); };
   }
 
-  let left = false; // behind, by a kernel that has gone
+  let orphaned = false; // its kernel has gone
   let asked = false; // for a picture: the answer reaches every view of this map
   let frame = null;
   let cursor = { head: 0, row: 0, column: 0 };
@@ -307,7 +307,7 @@ function render({ model, el }) {
   let late = false;
   let fitting = 0;
   let naming = 0;
-  let unnamed = 0; // since when
+  let staleSince = 0; // names that are not written yet
   let undescribe = null;
 
   // ---- layout: made anew when labels, shape or width change, never on a slider move
@@ -452,14 +452,14 @@ function render({ model, el }) {
   }
 
   function nameAllSoon() { // off the path of a slider move; but once a second while frames keep coming
-    if (naming) clearTimeout(naming); else unnamed = performance.now();
+    if (naming) clearTimeout(naming); else staleSince = performance.now();
     naming = setTimeout(() => {
       naming = 0;
       if (!frame) return; // a message may have taken the map's place meanwhile
       for (const view of heads) {
         for (const [where, cell] of view.cells) nameCell(view, ...where.split(",").map(Number), cell);
       }
-    }, Math.max(0, Math.min(150, unnamed + 1000 - performance.now())));
+    }, Math.max(0, Math.min(150, staleSince + 1000 - performance.now())));
   }
 
   // ---- pointing, keys, pins
@@ -532,8 +532,8 @@ function render({ model, el }) {
     }
     const parts = inWords(frame, cursor).map((text, i) => (i % 2 ? text : strong(text)));
     if (frame.heads > 1) parts.unshift(`${frame.names[cursor.head]}: `);
-    const words = parts.map((part) => part.textContent ?? part).join("");
-    if (say.textContent !== words) say.replaceChildren(...parts); // the same words are not read out again
+    const sentence = parts.map((part) => part.textContent ?? part).join("");
+    if (say.textContent !== sentence) say.replaceChildren(...parts); // the same words are not read out again
     inHeads.replaceChildren(...(frame.heads > 1 ? frame.names.map(inHead) : []));
     const lines = arithmetic(frame, cursor) ?? [];
     steps.replaceChildren(...lines.map((cells) => tableRow(cells)));
@@ -619,9 +619,9 @@ function render({ model, el }) {
     const next = readFrame(model.get("_frame"));
     const empty = !next || next.rows === 0 || next.columns === 0;
     title.textContent = model.get("title");
-    const remark = left ? LEFT : model.get("message");
+    const remark = orphaned ? ORPHANED : model.get("message");
     if (message.textContent !== remark) message.textContent = remark; // read out once
-    for (const button of tools.querySelectorAll("button")) button.disabled = left;
+    for (const button of tools.querySelectorAll("button")) button.disabled = orphaned;
     body.hidden = foot.hidden = empty;
     if (empty) { words.hidden = true; frame = null; shape = ""; return; }
     const first = frame === null;
@@ -689,7 +689,7 @@ function render({ model, el }) {
   const changes = ["_frame", "title", "message", "per_row", "show_sums", "faded", "projector"].map((name) => `change:${name}`).join(" ");
   const pins = () => { showCursor(); nameAllSoon(); };
   function followKernel() { // `this` is ipywidgets' own model
-    left = !this.comm_live;
+    orphaned = !this.comm_live;
     changed();
   }
   const saved = (content, buffers) => {

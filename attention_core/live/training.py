@@ -303,7 +303,8 @@ class TrainingView(Explorer):
         run, frame = change.new
         if run == self._run:
             self.frame = frame
-        self.panel.frame = [self._run, self.frame]
+        else:
+            self.panel.frame = [self._run, self.frame]
 
     def _show(self, _change=None) -> None:
         """The chosen map of the chosen moment, and all of the panel; two messages to the page."""

@@ -13,7 +13,6 @@ import pytest
 from lab import NOTEBOOKS, Notebook
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.timeout(600)  # a page that hangs must not hold up everything
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 LESSONS = sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 LIGHT, DARK = THEMES = ["JupyterLab Light", "JupyterLab Dark"]

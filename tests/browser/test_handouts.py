@@ -138,6 +138,7 @@ def test_slides_walk_from_first_to_last(folder, read, lesson):
         if page.evaluate("() => Reveal.isLastSlide()"):
             break
         page.keyboard.press("Space")
+    assert page.evaluate("() => Reveal.isLastSlide()")
     assert page.evaluate("() => Reveal.getProgress()") == pytest.approx(1, abs=0.02)
     assert page.evaluate(IMAGES).count("shown") >= pictures(lesson, skipped=False)
     assert set(page.evaluate(IMAGES)) <= {"shown"}

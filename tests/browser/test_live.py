@@ -7,7 +7,6 @@ import pytest
 from lab import NOTEBOOKS, Notebook, until
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.timeout(600)  # a page that hangs must not hold up everything
 LESSONS = sorted(f"notebooks/{path.name}" for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 SENTENCE = "the cat sat on the mat because it was tired"
 IT, CAT = 7, 1

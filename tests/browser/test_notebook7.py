@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from lab import SECONDS, running_lab
+from lab import SECONDS, running_lab, until
 from playwright.sync_api import expect
 
 LESSON = "01_self_attention"
@@ -72,12 +72,9 @@ def test_pointing_reads_a_cell_and_a_click_arrives_in_python(page):
     expect(said).to_have_text(re.compile("gives .* of its attention"))
     page.mouse.down()
     page.mouse.up()
-    for _ in range(50):  # ipywidgets holds a change back while the kernel still answers the one before
-        pinned = page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)").strip()
-        if pinned != "[]":
-            break
-        page.wait_for_timeout(100)
-    assert pinned == "[2]"
+    # ipywidgets holds a change back while the kernel still answers the one before
+    pinned = lambda: page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)").strip()  # noqa: E731
+    assert until(pinned, lambda rows: rows != "[]") == "[2]"
 
 
 def test_the_keys_of_slider_and_map_stay_with_them(page):

@@ -143,6 +143,8 @@ def walked(request, lab, open_notebook) -> Iterator[tuple[str, Walk]]:
                     notebook.page.keyboard.press("ArrowDown")
                 walk.steps.append(notebook.page.evaluate(ACTIVE))
             walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
+        notebook.page.get_by_role("button", name="Exit Deck").click()
+        expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
         walk.complaints = notebook.errors + notebook.cell_errors() + sorted(notebook.hosts - {"127.0.0.1"})
         yield lesson, walk
     finally:
@@ -250,4 +252,6 @@ def test_a_class_watches_the_map_while_the_loop_above_it_trains(open_notebook):
     seen = settled(notebook)
     assert {"train-reverse", "after-reverse"} <= set(seen["visible"])
     assert page.evaluate(LOST) == notebook.errors == []
+    page.get_by_role("button", name="Exit Deck").click()
+    expect(page.locator("body[data-jp-deck-mode]")).to_have_count(0)
     notebook.close()
