@@ -9,3 +9,8 @@ os.environ.setdefault(
 )  # before torch is imported; kernels that tests start have it too
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+if os.environ.get("SHIFT_MEMORY", "0") != "0":
+    import memory
+
+    memory.shift_everything()  # here and, when they start, in the kernels of notebooks
