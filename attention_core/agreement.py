@@ -75,9 +75,8 @@ def attention_rounding(
     """
     dtype, d_k, n_k = dtype or query.dtype, query.shape[-1], key.shape[-2]
     scale = 1 / math.sqrt(d_k) if scale is None else abs(scale)
-    largest_score = (
-        scale * _largest(query.double().norm(dim=-1)) * _largest(key.double().norm(dim=-1))
-    )  # Cauchy and Schwarz
+    longest_query, longest_key = (_largest(x.double().norm(dim=-1)) for x in (query, key))
+    largest_score = scale * longest_query * longest_key  # at most: Cauchy and Schwarz
     largest_score += 0 if bias is None else _largest(bias[bias.isfinite()])
     scores = rounding(dtype, d_k, size=largest_score)
     largest_value = _largest(value)
