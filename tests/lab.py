@@ -173,7 +173,7 @@ class Notebook:
     """One notebook, open in a page of its own. `errors` is what the console said, `hosts` who was asked."""
 
     def __init__(self, context: BrowserContext, lab: Lab, path: str):
-        self.lab = lab
+        self.lab, self.path = lab, path
         self.page = context.new_page()
         self.page.add_init_script(IN_PAGE)
         self.errors: list[str] = []
@@ -204,6 +204,28 @@ class Notebook:
     def run_all(self) -> None:
         """Run every cell and wait for the last one."""
         self.command("notebook:run-all-cells")
+
+    def run_to(self, cell: str) -> None:
+        """Run the cells down to the one of this id, and wait for it."""
+        self.page.evaluate(
+            """(id) => {
+                const { content } = panel();
+                content.activeCellIndex = 1 + content.widgets.findIndex((cell) => cell.model.id === id);
+            }""",
+            cell,
+        )
+        self.command("notebook:run-all-above")
+
+    def save(self) -> dict:
+        """Save; returns what stands in the file then."""
+        self.page.evaluate("() => panel().context.save()")
+        return nbformat.read(self.lab.root / self.path, 4)
+
+    def reload(self) -> None:
+        """Load the page again; its kernel lives on."""
+        self.page.reload()
+        self.page.wait_for_function("(id) => kernel()?.id === id", arg=self.kernel, timeout=60 * SECONDS)
+        self.page.wait_for_function("() => kernel().status === 'idle'", timeout=60 * SECONDS)
 
     def execute(self, code: str) -> str:
         """Run code in the notebook's kernel; returns what it printed, or its traceback."""
