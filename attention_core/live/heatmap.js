@@ -8,7 +8,6 @@ const ROOM_FOR_NUMBER = 27; // px
 const GAP_FROM = 9; // px: smaller cells touch
 const LABEL_PITCH = 14; // px: labels that would stand closer are left out
 const SUM_WIDTH = 30; // px: in narrower columns the sums stand upright
-const ORPHANED = "The kernel was restarted and knows this map no more. Run its cell again.";
 
 // ---------------------------------------------------------------- the frame, as typed arrays
 
@@ -295,7 +294,6 @@ function render({ model, el }) {
     button.onclick = () => { asked = true; model.send({ save: kind.toLowerCase() }); };
   }
 
-  let orphaned = false; // its kernel has gone
   let asked = false; // for a picture: the answer reaches every view of this map
   let frame = null;
   let cursor = { head: 0, row: 0, column: 0 };
@@ -619,9 +617,9 @@ function render({ model, el }) {
     const next = readFrame(model.get("_frame"));
     const empty = !next || next.rows === 0 || next.columns === 0;
     title.textContent = model.get("title");
-    const remark = orphaned ? ORPHANED : model.get("message");
+    const remark = model.get("_gone") ? RUN_AGAIN : model.get("message");
     if (message.textContent !== remark) message.textContent = remark; // read out once
-    for (const button of tools.querySelectorAll("button")) button.disabled = orphaned;
+    for (const button of tools.querySelectorAll("button")) button.disabled = Boolean(model.get("_gone"));
     body.hidden = foot.hidden = empty;
     if (empty) { words.hidden = true; frame = null; shape = ""; return; }
     const first = frame === null;
@@ -686,19 +684,14 @@ function render({ model, el }) {
 
   perRow.onchange = () => { model.set("per_row", perRow.checked); model.save_changes(); };
   large.onchange = () => { model.set("projector", large.checked); model.save_changes(); };
-  const changes = ["_frame", "title", "message", "per_row", "show_sums", "faded", "projector"].map((name) => `change:${name}`).join(" ");
+  const changes = ["_frame", "title", "message", "per_row", "show_sums", "faded", "projector", "_gone"].map((name) => `change:${name}`).join(" ");
   const pins = () => { showCursor(); nameAllSoon(); };
-  function followKernel() { // `this` is ipywidgets' own model
-    orphaned = !this.comm_live;
-    changed();
-  }
   const saved = (content, buffers) => {
     if (content.save && asked) download(content, buffers[0]);
     asked = false;
   };
   model.on(changes, changed);
   model.on("change:pinned", pins);
-  model.on("comm_live_update", followKernel);
   model.on("msg:custom", saved);
   const resized = new ResizeObserver(() => { if (root.clientWidth && root.clientWidth !== width) fitSoon(); });
   resized.observe(root);
@@ -714,7 +707,6 @@ function render({ model, el }) {
     themed.disconnect();
     model.off(changes, changed);
     model.off("change:pinned", pins);
-    model.off("comm_live_update", followKernel);
     model.off("msg:custom", saved);
   };
 }
@@ -727,4 +719,4 @@ function download({ save, type }, bytes) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-export default { render };
+export default { initialize, render };

@@ -12,11 +12,11 @@ import traitlets
 
 from attention_core.live import picture
 from attention_core.live.back_row import ForProjector
+from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HERE = Path(__file__).parent
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -45,8 +45,8 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         ValueError: if shapes or labels do not fit; what was shown before stays.
     """
 
-    _esm = (_HERE / "heatmap.js").read_text("utf-8") + (_HERE / "controls.js").read_text("utf-8")
-    _css = (_HERE / "heatmap.css").read_text("utf-8") + (_HERE / "deck.css").read_text("utf-8")
+    _esm = joined("heatmap.js", "controls.js", "kernel.js")
+    _css = joined("heatmap.css", "deck.css")
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)

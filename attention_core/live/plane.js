@@ -18,7 +18,10 @@ function render({ model, el }) {
   root.dataset.lmSuppressShortcuts = "true";
   const title = document.createElement("div");
   title.className = "plane-title";
-  root.append(title);
+  const said = document.createElement("div");
+  said.className = "plane-said";
+  said.setAttribute("role", "status");
+  root.append(title, said);
   el.append(root);
   const svg = shape("svg", root, { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "plane-field", role: "group" });
   const reach = () => model.get("reach");
@@ -54,6 +57,7 @@ function render({ model, el }) {
   }
 
   function put(name, x, y) {
+    if (model.get("_gone")) return; // nothing would come of it
     const within = (v) => Math.round(Math.min(reach(), Math.max(-reach(), v)) * 100) / 100;
     model.set("_movable", { ...model.get("_movable"), [name]: [within(x), within(y)] });
     model.save_changes();
@@ -77,6 +81,7 @@ function render({ model, el }) {
   function draw() {
     waiting = 0;
     title.textContent = model.get("title");
+    said.textContent = model.get("_gone") ? RUN_AGAIN : "";
     svg.setAttribute("aria-label", model.get("title") || "a plane with points");
     outline.setAttribute("points", model.get("_outline").map(([x, y]) => `${across(x)},${down(y)}`).join(" "));
     const sizes = model.get("_sizes");
@@ -104,10 +109,10 @@ function render({ model, el }) {
   }
 
   const soon = () => { waiting ||= requestAnimationFrame(draw); };
-  const changes = "change:_movable change:_fixed change:_sizes change:_outline change:title change:reach";
+  const changes = "change:_movable change:_fixed change:_sizes change:_outline change:title change:reach change:_gone";
   model.on(changes, soon);
   soon();
   return () => { cancelAnimationFrame(waiting); model.off(changes, soon); };
 }
 
-export default { render };
+export default { initialize, render };

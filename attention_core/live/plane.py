@@ -1,7 +1,6 @@
 """A plane with named points, some of which the reader drags: queries among keys, outputs among values."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -10,11 +9,10 @@ import traitlets
 
 from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
+from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_HERE = Path(__file__).parent
 
 
 class Plane(anywidget.AnyWidget):
@@ -33,8 +31,8 @@ class Plane(anywidget.AnyWidget):
     Raises: ValueError for a name that is no point, or a position that is not two finite numbers.
     """
 
-    _esm = _HERE / "plane.js"
-    _css = _HERE / "plane.css"
+    _esm = joined("plane.js", "kernel.js")
+    _css = joined("plane.css")
     _movable = traitlets.Dict().tag(sync=True)  # the browser writes these, as Python may
     _fixed = traitlets.Dict().tag(sync=True)  # only Python writes these, so that a drag is never pulled back
     _sizes = traitlets.Dict().tag(sync=True)

@@ -69,6 +69,7 @@ function render({ model, el }) {
   let undescribe = null;
 
   function put(changes) {
+    if (model.get("_gone")) return; // nothing would come of it
     for (const [name, value] of Object.entries(changes)) model.set(name, value);
     model.save_changes();
   }
@@ -257,12 +258,13 @@ function render({ model, el }) {
     }
     drawPositions();
     drawCurve();
-    said.replaceChildren(...model.get("said").map((text) => Object.assign(document.createElement("p"), { textContent: text })));
+    const words = model.get("_gone") ? [RUN_AGAIN] : model.get("said");
+    said.replaceChildren(...words.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
     root.dataset.frames = String(Number(root.dataset.frames ?? 0) + 1); // what tests wait for
   }
 
   const soon = () => { waiting ||= requestAnimationFrame(draw); };
-  const changes = ["_frame", "position", "distance", "pair", "said"].map((name) => `change:${name}`).join(" ");
+  const changes = ["_frame", "position", "distance", "pair", "said", "_gone"].map((name) => `change:${name}`).join(" ");
   model.on(changes, soon);
   const resized = new ResizeObserver(soon);
   resized.observe(root);
@@ -275,4 +277,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { initialize, render };

@@ -1,7 +1,6 @@
 """The sinusoids to slide: their map, their clock hands, and what two positions have in common."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -13,12 +12,12 @@ from torch import Tensor
 from attention_core import rotate_by_position, sinusoidal_table
 from attention_core.live import picture
 from attention_core.live.explorers import Explorer, linked_slider
+from attention_core.live.page import joined
 from attention_core.positional_encoding import frequencies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HERE = Path(__file__).parent
 COLOURS = "PRGn"  # pale at 0, and its two ends differ with every colour blindness
 BASES = (*(step * 10**power for power in range(8) for step in (1, 1.5, 2, 3, 5, 7)), 10**8)
 HERE, THERE = "#c2410c", "#1769c4"  # the position, and the other one that slides with it
@@ -32,9 +31,9 @@ class SinusoidMap(anywidget.AnyWidget):
     `position + distance`. `show` sets what is drawn, and `said` is what it means, in words.
     """
 
-    _esm = (_HERE / "sinusoids.js").read_text("utf-8") + (_HERE / "controls.js").read_text("utf-8")
+    _esm = joined("sinusoids.js", "controls.js", "kernel.js")
     # an explorer's controls are dressed by the heatmap's stylesheet, and here may be no heatmap
-    _css = "".join((_HERE / f"{name}.css").read_text("utf-8") for name in ("heatmap", "sinusoids", "deck"))
+    _css = joined("heatmap.css", "sinusoids.css", "deck.css")
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     position = traitlets.Int(0).tag(sync=True)

@@ -156,6 +156,7 @@ function render({ model, el }) {
   let playing = 0;
 
   function goTo(frame) {
+    if (model.get("_gone")) return; // the maps are in the kernel
     model.set("frame", [model.get("_state").run, frame]);
     model.save_changes();
   }
@@ -205,8 +206,11 @@ function render({ model, el }) {
 
   function draw() {
     waiting = 0;
-    const state = model.get("_state");
+    const left = Boolean(model.get("_gone")); // nothing runs any more, and nothing can be replayed
+    const state = { ...model.get("_state"), ...(left ? { running: false, note: RUN_AGAIN, steps: [] } : {}) };
+    if (left) pause();
     const begun = state.running || state.step > 0;
+    select.disabled = left;
     root.classList.toggle("at-running", state.running);
     stop.hidden = progress.hidden = count.hidden = pace.hidden = !begun;
     stop.hidden ||= !state.running;
@@ -234,7 +238,7 @@ function render({ model, el }) {
   }
 
   const soon = () => { waiting ||= requestAnimationFrame(draw); };
-  const changes = "change:_state change:frame change:chosen";
+  const changes = "change:_state change:frame change:chosen change:_gone";
   model.on(changes, soon);
   pause();
   soon();
@@ -247,4 +251,4 @@ function render({ model, el }) {
   };
 }
 
-export default { render };
+export default { initialize, render };

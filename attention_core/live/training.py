@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -24,12 +23,12 @@ from attention_core._calling import a
 from attention_core.live import picture
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
+from attention_core.live.page import joined
 from attention_core.tasks import IGNORE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HERE = Path(__file__).parent
 EVERY = 10  # steps from one kept map to the next: a look at one input in ten steps is a percent or two
 MOST_FRAMES = 60  # maps kept for the replay; at the next one every second goes, and EVERY doubles
 BUDGET = 0.03  # of the time since the loop began goes into keeping and showing, and not more
@@ -52,8 +51,8 @@ class Frame:
 class TrainingPanel(anywidget.AnyWidget):
     """The part of a `TrainingView` above its map: progress, Stop, curves, replay. Not made alone."""
 
-    _esm = _HERE / "training.js"
-    _css = _HERE / "training.css"
+    _esm = joined("training.js", "kernel.js")
+    _css = joined("training.css")
     _state = traitlets.Dict().tag(sync=True)  # only Python writes it, so that no click is in its way
     _fixed = traitlets.Dict().tag(sync=True)
     frame = traitlets.List([0, -1]).tag(sync=True)  # of which training, and which of its maps

@@ -22,7 +22,7 @@ function render({ model, el }) {
   const buttons = [];
   function paint() {
     const frame = model.get("_frame");
-    const open = frame.chosen === null && frame.answer === null;
+    const open = frame.chosen === null && frame.answer === null && !model.get("_gone");
     question.textContent = frame.question;
     options.setAttribute("aria-label", frame.question); // no id: another prediction's page might hold the same one
     while (buttons.length > frame.options.length) buttons.pop().remove();
@@ -41,11 +41,12 @@ function render({ model, el }) {
       // not `disabled`: the focus stays where the learner left it, and a press is answered in words
       buttons[i].setAttribute("aria-disabled", String(!open));
     });
-    said.textContent = frame.said;
+    said.textContent = model.get("_gone") ? RUN_AGAIN : frame.said;
   }
-  model.on("change:_frame", paint);
+  const changes = "change:_frame change:_gone";
+  model.on(changes, paint);
   paint();
-  return () => model.off("change:_frame", paint);
+  return () => model.off(changes, paint);
 }
 
-export default { render };
+export default { initialize, render };

@@ -11,6 +11,7 @@ import traitlets
 
 from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
+from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ class Prediction(anywidget.AnyWidget):
     the option taken, or None; `right` is True or False once that and the answer are known, else None.
     """
 
-    _esm = _HERE / "prediction.js"
+    _esm = (_HERE / "prediction.js").read_text("utf-8") + joined("kernel.js")
     _css = _HERE / "prediction.css"
     _frame = traitlets.Dict().tag(sync=True)
 

@@ -1,0 +1,20 @@
+
+// ---------------------------------------------------------------- a view whose kernel has gone
+
+const RUN_AGAIN = "The kernel that made this has gone. Run its cell again.";
+const ENDS = ["restarting", "autorestarting", "terminating", "dead"]; // a kernel's status, in JupyterLab's words
+
+// Once for each model: notes in it, for all its views, that its kernel was restarted, died, was shut down or
+// exchanged. ipywidgets' own event knows only the first of these. A page that has no kernel notes nothing.
+function initialize({ model }) {
+  const kernel = model.widget_manager?.kernel;
+  if (!kernel?.statusChanged) return undefined;
+  const note = () => { model.set("_gone", true); }; // set, not saved: nobody is there to hear it
+  const heard = (_, status) => { if (ENDS.includes(status)) note(); };
+  kernel.statusChanged.connect(heard);
+  kernel.disposed.connect(note);
+  return () => {
+    kernel.statusChanged.disconnect(heard);
+    kernel.disposed.disconnect(note);
+  };
+}
