@@ -383,7 +383,7 @@ def test_its_own_script_and_style_come_along():
     folder = Path(attention_core.live.__file__).parent
     heatmap = AttentionHeatmap(WEIGHTS)
     for sent, names in (
-        (heatmap._esm, ("heatmap.js", "controls.js")),
+        (heatmap._esm, ("heatmap.js", "controls.js", "kernel.js")),
         (heatmap._css, ("heatmap.css", "deck.css")),
     ):
         assert sent == "".join((folder / name).read_text("utf-8") for name in names)

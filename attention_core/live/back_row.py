@@ -4,11 +4,13 @@ import weakref
 
 import traitlets
 
+from attention_core.live.known import Known
+
 _all: weakref.WeakSet = weakref.WeakSet()
 _on = False
 
 
-class ForProjector(traitlets.HasTraits):
+class ForProjector(Known):
     """A widget with a `projector` trait: True shows it 1.6 times as large, in the room that it has."""
 
     projector = traitlets.Bool(False).tag(sync=True)

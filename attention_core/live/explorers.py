@@ -30,7 +30,8 @@ MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is f
 class Explorer(ForProjector, widgets.VBox):
     """Controls above one heatmap. A subclass makes the controls and says what `_show` shows."""
 
-    weights = traitlets.Any(None, allow_none=True, help="What is shown, float32; None when nothing can be.")
+    # what is shown, float32; None when nothing can be
+    weights = traitlets.Any(None, allow_none=True).tag(computed=True)
 
     def __init__(self, controls: list[widgets.Widget], heatmap: AttentionHeatmap):
         self.heatmap = heatmap
@@ -88,7 +89,7 @@ class SelfAttentionExplorer(Explorer):
     scaled = traitlets.Bool(True)
     mask = traitlets.Enum(list(MASKS), default_value="none")
     attention = traitlets.Callable(scaled_dot_product_attention)
-    output = traitlets.Any(None, allow_none=True)
+    output = traitlets.Any(None, allow_none=True).tag(computed=True)
 
     def __init__(
         self,
@@ -109,8 +110,6 @@ class SelfAttentionExplorer(Explorer):
         self.set_trait("attention", attention)
         self.sentence = sentence
         for name, value in traits.items():
-            if name not in ("temperature", "scaled", "mask"):
-                raise TypeError(f"SelfAttentionExplorer has no argument {name}")
             setattr(self, name, value)
         for name, control in (("sentence", text), ("scaled", root), ("mask", mask)):
             traitlets.link((self, name), (control, "value"))
@@ -203,6 +202,8 @@ class Experiment(Explorer):
 
     Each control is a trait of `.controls[name].value`. When the function raises, the page says so.
     """
+
+    _takes_anything = True
 
     def __init__(self, function: Callable, *, show_sums: bool = False, **controls):
         self.function = function

@@ -719,4 +719,4 @@ function download({ save, type }, bytes) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-export default { initialize, render };
+export default { initialize: (context) => noteKernel(context), render };

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import anywidget
 import numpy as np
@@ -17,6 +17,7 @@ from attention_core.live.page import joined
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CONTENT = ("queries", "keys", "heads", "scores", "allowed", "steps", "terms")  # what belongs to weights
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -45,6 +46,9 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         ValueError: if shapes or labels do not fit; what was shown before stays.
     """
 
+    _elsewhere: ClassVar = {
+        name: f"update(weights, {name}=…) changes it together with the weights" for name in CONTENT
+    }
     _esm = joined("heatmap.js", "controls.js", "kernel.js")
     _css = joined("heatmap.css", "deck.css")
     _frame = traitlets.Dict().tag(sync=True)
@@ -90,9 +94,10 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         Labels and mask stay unless they are named; scores, steps and terms belong to one set of
         weights and go with it. `None` takes a thing away. Raises: ValueError; then nothing changes.
         """
-        unknown = set(changes) - {"queries", "keys", "heads", "scores", "allowed", "steps", "terms"}
+        unknown = set(changes) - set(CONTENT)
         if unknown:
-            raise TypeError(f"update() has no argument {', '.join(sorted(unknown))}")
+            takes = ", ".join(("weights", *CONTENT))
+            raise TypeError(f"update() has no argument {', '.join(sorted(unknown))}; it takes {takes}")
         staying = {name: self._content.get(name) for name in ("queries", "keys", "heads", "allowed")}
         content = _checked({**staying, **changes, "weights": weights})
         self._frame = _frame(content)  # nothing has changed yet if the lines above raise

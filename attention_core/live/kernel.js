@@ -6,7 +6,7 @@ const ENDS = ["restarting", "autorestarting", "terminating", "dead"]; // a kerne
 
 // Once for each model: notes in it, for all its views, that its kernel was restarted, died, was shut down or
 // exchanged. ipywidgets' own event knows only the first of these. A page that has no kernel notes nothing.
-function initialize({ model }) {
+function noteKernel({ model }) {
   const kernel = model.widget_manager?.kernel;
   if (!kernel?.statusChanged) return undefined;
   const note = () => { model.set("_gone", true); }; // set, not saved: nobody is there to hear it

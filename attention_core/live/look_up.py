@@ -38,7 +38,7 @@ class LookUpExplorer(Explorer):
     query = traitlets.Tuple(traitlets.Float(), traitlets.Float())
     temperature = traitlets.Float(1.0)
     attention = traitlets.Callable(scaled_dot_product_attention)
-    output = traitlets.Any(None, allow_none=True)
+    output = traitlets.Any(None, allow_none=True).tag(computed=True)
 
     def __init__(self, *, attention: Callable = scaled_dot_product_attention):
         self.asking = Plane(

@@ -127,10 +127,10 @@ class MultiHeadExplorer(Explorer):
     solo = traitlets.Int(None, allow_none=True)
     show_mean = traitlets.Bool(False)
     attention = traitlets.Callable(scaled_dot_product_attention)
-    output = traitlets.Any(None, allow_none=True)
-    change = traitlets.Float(None, allow_none=True)
-    change_by_word = traitlets.Any(None, allow_none=True)
-    distances = traitlets.Any(None, allow_none=True)
+    output = traitlets.Any(None, allow_none=True).tag(computed=True)
+    change = traitlets.Float(None, allow_none=True).tag(computed=True)
+    change_by_word = traitlets.Any(None, allow_none=True).tag(computed=True)
+    distances = traitlets.Any(None, allow_none=True).tag(computed=True)
 
     def __init__(
         self,
@@ -165,9 +165,6 @@ class MultiHeadExplorer(Explorer):
 
         self.set_trait("attention", attention)
         self.sentence = sentence
-        for name in traits:
-            if name not in ("num_heads", "seed", "off", "solo", "show_mean"):
-                raise TypeError(f"MultiHeadExplorer has no argument {name}")
         for name in sorted(traits):  # num_heads before the heads that are off
             setattr(self, name, traits[name])
         made.value = self.seed is None

@@ -7,4 +7,4 @@ _HERE = Path(__file__).parent
 
 def joined(*names: str) -> str:
     """These files, one after the other: `joined("plane.js", "kernel.js")`."""
-    return "\n".join((_HERE / name).read_text("utf-8") for name in names)
+    return "".join((_HERE / name).read_text("utf-8") for name in names)

@@ -115,4 +115,4 @@ function render({ model, el }) {
   return () => { cancelAnimationFrame(waiting); model.off(changes, soon); };
 }
 
-export default { initialize, render };
+export default { initialize: (context) => noteKernel(context), render };

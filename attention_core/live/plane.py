@@ -9,13 +9,14 @@ import traitlets
 
 from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
+from attention_core.live.known import Known
 from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Plane(anywidget.AnyWidget):
+class Plane(Known, anywidget.AnyWidget):
     """Named points between −`reach` and `reach` on both axes.
 
     Args:

@@ -58,8 +58,8 @@ class PositionExplorer(Explorer):
     mask = traitlets.Enum(["none", "causal"], default_value="none")
     shuffle = traitlets.Int(0, min=0, max=2**31 - 1)
     attention = traitlets.Callable(scaled_dot_product_attention)
-    output = traitlets.Any(None, allow_none=True)
-    difference = traitlets.Float(0.0)
+    output = traitlets.Any(None, allow_none=True).tag(computed=True)
+    difference = traitlets.Float(0.0).tag(computed=True)
 
     def __init__(
         self,
@@ -87,8 +87,6 @@ class PositionExplorer(Explorer):
         self.set_trait("attention", attention)
         self.sentence = sentence
         for name, value in traits.items():
-            if name not in ("scheme", "mask", "shuffle"):
-                raise TypeError(f"PositionExplorer has no argument {name}")
             setattr(self, name, value)
         again.on_click(lambda _: self.set_trait("shuffle", self.shuffle + 1))
         back.on_click(lambda _: self.set_trait("shuffle", 0))

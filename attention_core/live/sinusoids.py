@@ -12,6 +12,7 @@ from torch import Tensor
 from attention_core import rotate_by_position, sinusoidal_table
 from attention_core.live import picture
 from attention_core.live.explorers import Explorer, linked_slider
+from attention_core.live.known import Known
 from attention_core.live.page import joined
 from attention_core.positional_encoding import frequencies
 
@@ -24,7 +25,7 @@ HERE, THERE = "#c2410c", "#1769c4"  # the position, and the other one that slide
 COMPARISONS = ("sinusoids", "sinusoids through W", "RoPE through W")
 
 
-class SinusoidMap(anywidget.AnyWidget):
+class SinusoidMap(Known, anywidget.AnyWidget):
     """A table of sinusoids as a map, a clock hand for each pair of rows, and a curve over distances.
 
     `position`, `distance` and `pair` are what the reader slides or picks; the other position is
@@ -115,9 +116,9 @@ class SinusoidExplorer(Explorer):
     dim = traitlets.Int(32)
     base = traitlets.Float(10000.0)
     comparison = traitlets.Enum(list(COMPARISONS), default_value=COMPARISONS[0])
-    table = traitlets.Any(None, allow_none=True)
-    similarities = traitlets.Any(None, allow_none=True)
-    spread = traitlets.Float(0.0)
+    table = traitlets.Any(None, allow_none=True).tag(computed=True)
+    similarities = traitlets.Any(None, allow_none=True).tag(computed=True)
+    spread = traitlets.Float(0.0).tag(computed=True)
 
     def __init__(self, length: int = 64, **traits):
         if not isinstance(length, int) or not 2 <= length <= 256:
@@ -140,8 +141,6 @@ class SinusoidExplorer(Explorer):
         self.distance = traits.pop("distance", min(5, length - 1))
         self.position = traits.pop("position", min(12, length - 1 - self.distance))
         for name, value in traits.items():
-            if name not in ("dim", "base", "pair", "comparison"):
-                raise TypeError(f"SinusoidExplorer has no argument {name}")
             setattr(self, name, value)
         self._make_room()
         self.observe(self._make_room, ["distance", "dim"])

@@ -23,6 +23,7 @@ from attention_core._calling import a
 from attention_core.live import picture
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
+from attention_core.live.known import Known
 from attention_core.live.page import joined
 from attention_core.tasks import IGNORE
 
@@ -48,7 +49,7 @@ class Frame:
     says: list[int]
 
 
-class TrainingPanel(anywidget.AnyWidget):
+class TrainingPanel(Known, anywidget.AnyWidget):
     """The part of a `TrainingView` above its map: progress, Stop, curves, replay. Not made alone."""
 
     _esm = joined("training.js", "kernel.js")

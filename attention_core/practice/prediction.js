@@ -22,7 +22,8 @@ function render({ model, el }) {
   const buttons = [];
   function paint() {
     const frame = model.get("_frame");
-    const open = frame.chosen === null && frame.answer === null && !model.get("_gone");
+    const gone = model.get("_gone") === true;
+    const open = frame.chosen === null && frame.answer === null && !gone;
     question.textContent = frame.question;
     options.setAttribute("aria-label", frame.question); // no id: another prediction's page might hold the same one
     while (buttons.length > frame.options.length) buttons.pop().remove();
@@ -41,12 +42,12 @@ function render({ model, el }) {
       // not `disabled`: the focus stays where the learner left it, and a press is answered in words
       buttons[i].setAttribute("aria-disabled", String(!open));
     });
-    said.textContent = model.get("_gone") ? RUN_AGAIN : frame.said;
+    said.textContent = gone ? RUN_AGAIN : frame.said;
   }
-  const changes = "change:_frame change:_gone";
-  model.on(changes, paint);
+  const changes = ["change:_frame", "change:_gone"];
+  for (const change of changes) model.on(change, paint);
   paint();
-  return () => model.off(changes, paint);
+  return () => { for (const change of changes) model.off(change, paint); };
 }
 
-export default { initialize, render };
+export default { initialize: (context) => noteKernel(context), render };

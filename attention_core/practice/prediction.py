@@ -3,7 +3,6 @@
 import html
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -11,25 +10,25 @@ import traitlets
 
 from attention_core.live import picture
 from attention_core.live.heatmap import mimebundle
+from attention_core.live.known import Known
 from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_HERE = Path(__file__).parent
 _NOTHING = object()  # None and False may be answers
 LINE = 96  # letters of an outcome in one line: what a page of 1000 px and a slide have room for
 
 
-class Prediction(anywidget.AnyWidget):
+class Prediction(Known, anywidget.AnyWidget):
     """One question with its options, as buttons; the first choice counts.
 
     Made by `predict`. In a browser the learner presses a button; without one, call `choose`. `chosen` is
     the option taken, or None; `right` is True or False once that and the answer are known, else None.
     """
 
-    _esm = (_HERE / "prediction.js").read_text("utf-8") + joined("kernel.js")
-    _css = _HERE / "prediction.css"
+    _esm = joined("../practice/prediction.js", "kernel.js")
+    _css = joined("../practice/prediction.css")
     _frame = traitlets.Dict().tag(sync=True)
 
     def __init__(self, question: str, options: Sequence, answer=_NOTHING, *, why: str = ""):
