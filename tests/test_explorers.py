@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
+from attention_core.agreement import agree, attention_rounding, rounding
 from attention_core.live import Experiment, LookUpExplorer, Plane, PositionExplorer, SelfAttentionExplorer
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import MOST_WORDS
@@ -27,16 +28,17 @@ def control(explorer, description):
 
 
 def by_hand(sentence, temperature=1.0, scaled=True, allowed=None):
-    """The weights that the explorer should show, from the formula."""
-    query, key, _ = words.query_key_value(sentence.split())
-    scores = query @ key.T / temperature / (math.sqrt(5) if scaled else 1)
+    """The weights that the explorer should show, from the formula, and how far rounding may take them."""
+    query, key, value = words.query_key_value(sentence.split())
+    scale = 1 / temperature / (math.sqrt(5) if scaled else 1)
+    scores = query @ key.T * scale
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -math.inf)
-    return scores.softmax(-1)
+    return scores.softmax(-1), attention_rounding(query, key, value, scale=scale)[1]
 
 
-def shows(explorer, weights):
-    assert torch.allclose(explorer.weights, weights, atol=1e-5)
+def shows(explorer, weights, off=0.0):
+    assert torch.allclose(explorer.weights, weights, rtol=0, atol=off)
     assert explorer.weights is explorer.heatmap.weights
     return True
 
@@ -46,7 +48,7 @@ def shows(explorer, weights):
 
 def test_it_shows_the_weights_of_its_sentence():
     explorer = SelfAttentionExplorer("the cat sat")
-    assert shows(explorer, by_hand("the cat sat"))
+    assert shows(explorer, *by_hand("the cat sat"))
     assert explorer.output.shape == (3, 8)
     assert explorer.heatmap.query_labels == explorer.heatmap.key_labels == ["the", "cat", "sat"]
     assert explorer.heatmap.message == ""
@@ -72,16 +74,16 @@ def test_every_control_moves_the_map_and_its_trait(hand):
         assert getattr(explorer, name) == control(explorer, description).value == value
 
     move("temperature", "Temperature", 0.5)
-    assert shows(explorer, by_hand(sentence, 0.5))
+    assert shows(explorer, *by_hand(sentence, 0.5))
     move("scaled", "÷ √d_k", False)
-    assert shows(explorer, by_hand(sentence, 0.5, scaled=False))
+    assert shows(explorer, *by_hand(sentence, 0.5, scaled=False))
     move("mask", "Mask", "causal")
-    assert shows(explorer, by_hand(sentence, 0.5, scaled=False, allowed=causal_mask(3)))
+    assert shows(explorer, *by_hand(sentence, 0.5, scaled=False, allowed=causal_mask(3)))
     move("mask", "Mask", "window")
-    assert shows(explorer, by_hand(sentence, 0.5, scaled=False, allowed=window_mask(3)))
+    assert shows(explorer, *by_hand(sentence, 0.5, scaled=False, allowed=window_mask(3)))
     move("mask", "Mask", "none")
     move("sentence", "Sentence", "it was wet today")
-    assert shows(explorer, by_hand("it was wet today", 0.5, scaled=False))
+    assert shows(explorer, *by_hand("it was wet today", 0.5, scaled=False))
 
 
 def test_the_control_follows_the_trait():
@@ -90,7 +92,7 @@ def test_the_control_follows_the_trait():
     assert control(explorer, "Temperature").value == 0.2
     assert control(explorer, "÷ √d_k").value is False
     assert control(explorer, "Mask").value == "causal"
-    assert shows(explorer, by_hand("a b", 0.2, scaled=False, allowed=causal_mask(2)))
+    assert shows(explorer, *by_hand("a b", 0.2, scaled=False, allowed=causal_mask(2)))
 
 
 @pytest.mark.parametrize(("temperature", "nearest"), [(0.001, 0.05), (0.33, 0.35), (50.0, 3.0)])
@@ -99,19 +101,20 @@ def test_a_temperature_from_python_stays_also_where_the_slider_cannot_stand(temp
     explorer.temperature = temperature
     assert explorer.temperature == temperature
     assert control(explorer, "Temperature").value == nearest
-    assert shows(explorer, by_hand("the cat sat", temperature))
+    assert shows(explorer, *by_hand("the cat sat", temperature))
 
 
 def test_the_arithmetic_it_hands_to_the_readout_is_the_weights_arithmetic():
     explorer = SelfAttentionExplorer("it was the cat", temperature=0.5, mask="causal")
     heatmap = explorer.heatmap
     masked = heatmap.scores.masked_fill(~heatmap.allowed, -math.inf)
-    assert torch.allclose(masked.softmax(-1), explorer.weights, atol=1e-5)
+    assert shows(explorer, masked.softmax(-1), by_hand("it was the cat", 0.5)[1])
     query, key, _ = words.query_key_value(["it", "was", "the", "cat"])
     steps = heatmap._frame["steps"]
     assert [label for label, _ in steps] == ["÷ √5", "÷ temperature 0.50"]
-    product = query @ key.T * math.prod(factor for _, factor in steps)
-    assert torch.allclose(product, heatmap.scores, atol=1e-5)
+    scale = math.prod(factor for _, factor in steps)
+    size = float((query.abs() @ key.abs().T).max()) * scale
+    assert agree(query @ key.T * scale, heatmap.scores, 5, size=size)
     explorer.scaled = False
     assert [label for label, _ in heatmap._frame["steps"]] == ["÷ temperature 0.50"]
     assert heatmap._frame["terms"]["names"] == list(words.WISHES)
@@ -152,7 +155,8 @@ def test_the_coldest_temperature_is_a_hard_look_up(make):
     explorer = make()
     explorer.temperature = 1e-6
     assert explorer.weights[0].max() == 1
-    assert torch.allclose(explorer.weights.sum(-1), torch.ones(len(explorer.weights)))
+    n = explorer.weights.shape[-1]
+    assert agree(explorer.weights.sum(-1), torch.ones(len(explorer.weights)), n, n)
 
 
 @pytest.mark.parametrize(("name", "value"), [("mask", "diagonal"), ("attention", None), ("sentence", 3)])
@@ -162,7 +166,7 @@ def test_a_choice_that_cannot_be_is_refused_and_the_old_one_stays(name, value):
     with pytest.raises(traitlets.TraitError, match=name):
         setattr(explorer, name, value)
     assert getattr(explorer, name) == before
-    assert shows(explorer, by_hand("the cat"))
+    assert shows(explorer, *by_hand("the cat"))
 
 
 def test_an_unknown_argument_is_refused_by_name():
@@ -273,7 +277,7 @@ def test_a_broken_function_is_answered_in_words_and_the_explorer_lives_on(name):
     explorer.mask = "causal"
     explorer.attention = ours
     assert explorer.heatmap.message == ""
-    assert shows(explorer, by_hand("the cat sat", 0.5, allowed=causal_mask(3)))
+    assert shows(explorer, *by_hand("the cat sat", 0.5, allowed=causal_mask(3)))
     explorer.attention = attention
     assert explorer.weights is None and explorer.output is None and explorer.heatmap.message
 
@@ -286,7 +290,7 @@ def test_wrong_weights_are_shown_with_a_remark(name):
     assert explorer.weights.shape == (3, 3)
     assert explorer.figure() and repr(explorer)
     explorer.attention = ours
-    assert explorer.heatmap.message == "" and shows(explorer, by_hand("the cat sat"))
+    assert explorer.heatmap.message == "" and shows(explorer, *by_hand("the cat sat"))
 
 
 @pytest.mark.parametrize("mask", ["none", "causal"])
@@ -295,7 +299,7 @@ def test_a_function_that_writes_into_its_arguments_harms_nobody(mask):
     allowed = causal_mask(3) if mask == "causal" else None
     for temperature in (0.5, 1.0):
         explorer.temperature = temperature
-        assert shows(explorer, by_hand("the cat sat", temperature, allowed=allowed))
+        assert shows(explorer, *by_hand("the cat sat", temperature, allowed=allowed))
         assert explorer.heatmap.scores.abs().max() > 0
         assert (explorer.heatmap.allowed is None) == (allowed is None)
         assert allowed is None or torch.equal(explorer.heatmap.allowed, allowed)
@@ -306,11 +310,11 @@ def test_the_mask_is_passed_only_when_there_is_one():
         return ours(query, key, value)
 
     explorer = SelfAttentionExplorer("the cat sat", attention=takes_three)
-    assert shows(explorer, by_hand("the cat sat"))
+    assert shows(explorer, *by_hand("the cat sat"))
     explorer.mask = "causal"
     assert "takes 3 positional arguments but 4 were given" in explorer.heatmap.message
     explorer.mask = "none"
-    assert shows(explorer, by_hand("the cat sat"))
+    assert shows(explorer, *by_hand("the cat sat"))
 
 
 def test_what_needs_a_gradient_or_is_half_precision_is_shown_all_the_same():
@@ -318,7 +322,8 @@ def test_what_needs_a_gradient_or_is_half_precision_is_shown_all_the_same():
         return tuple(x.half() for x in ours(query.requires_grad_(), key, value))
 
     explorer = SelfAttentionExplorer("the cat sat", attention=attention)
-    assert torch.allclose(explorer.weights, by_hand("the cat sat"), atol=1e-3)
+    weights, off = by_hand("the cat sat")
+    assert shows(explorer, weights, off + rounding(torch.float16))
     assert explorer.weights.dtype == explorer.output.dtype == torch.float32
     assert not explorer.output.requires_grad
 
@@ -507,20 +512,23 @@ def test_what_makes_no_control_is_refused_by_name():
 
 
 def look_up_by_hand(explorer):
+    """Output and weights from the formula, each with how far rounding may take it."""
     key = torch.tensor([explorer.asking.points[name] for name in ("north", "east", "south", "west")])
-    value = torch.tensor([explorer.answer.points[name] for name in ("red", "green", "blue", "black")])
-    scores = torch.tensor([explorer.query]) @ key.T / math.sqrt(2) / explorer.temperature
-    return scores.softmax(-1), scores.softmax(-1) @ value
+    at = [explorer.answer.points[name] for name in ("red", "green", "blue", "black")]
+    value = torch.tensor(at, dtype=torch.float32)
+    query, scale = torch.tensor([explorer.query]), 1 / math.sqrt(2) / explorer.temperature
+    weights = (query @ key.T * scale).softmax(-1)
+    return zip((weights @ value, weights), attention_rounding(query, key, value, scale=scale), strict=True)
 
 
 def looks_up_right(explorer):
-    weights, output = look_up_by_hand(explorer)
-    assert shows(explorer, weights)
-    assert torch.allclose(explorer.output, output, atol=1e-5)
-    assert explorer.answer.points["output"] == pytest.approx(output[0].tolist(), abs=1e-5)
+    (output, output_off), (weights, off) = look_up_by_hand(explorer)
+    assert shows(explorer, weights, off)
+    assert torch.allclose(explorer.output, output, rtol=0, atol=output_off)
+    assert explorer.answer.points["output"] == tuple(explorer.output[0].tolist())
     assert explorer.asking.points["query"] == explorer.query
     assert explorer.asking._sizes == pytest.approx(
-        dict(zip(("north", "east", "south", "west"), weights[0].tolist(), strict=True)), abs=1e-5
+        dict(zip(("north", "east", "south", "west"), weights[0].tolist(), strict=True)), rel=0, abs=off
     )
     return explorer.heatmap.message == ""
 
@@ -709,8 +717,10 @@ def test_a_hull_holds_every_point(points):
     hull = hull_of(points)
     assert set(hull) <= set(points)
     assert (len(hull) > 0) == (len(points) > 0)
+    # a turn is a difference of two products of sides, each 4 at most; each point that is left out costs one
+    off = rounding(torch.float64, *[2] * len(points), size=2 * 4 * 4)
     for a, b, _ in corners(hull):
-        assert all(turn(a, b, point) >= -1e-9 for point in points)
+        assert all(turn(a, b, point) >= -off for point in points)
 
 
 @settings(deadline=None)
@@ -744,5 +754,8 @@ TURNED = LookUpExplorer()  # one for all examples: making one takes longer than 
 def test_the_output_stays_inside_the_values_hull(query, temperature):
     TURNED.query, TURNED.temperature = query, temperature
     hull, (x, y) = TURNED.answer._outline, TURNED.answer.points["output"]
+    reach = max(abs(x) for corner in hull for x in corner)
+    # shares of four values, and their sum; a turn adds two products, with a side of 2 · reach at most
+    off = rounding(torch.float32, 4, 4, size=reach * 2 * 2 * reach)
     for a, b in zip(hull, hull[1:] + hull[:1], strict=True):
-        assert (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) >= -1e-5
+        assert turn(a, b, (x, y)) >= -off

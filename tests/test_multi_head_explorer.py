@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from attention_core import merge_heads, scaled_dot_product_attention
+from attention_core import merge_heads, scaled_dot_product_attention, split_heads
+from attention_core.agreement import agree, attention_rounding, rounding
 from attention_core.live import MultiHeadExplorer
 from attention_core.live.multi_head import COUNTS, DIM, MOST_WORDS, embed, head_distances, make_layer
 from attention_core.words import split
@@ -42,6 +43,20 @@ def texts(explorer):
     return explorer._cut.value, explorer._lack.value
 
 
+def roundings(explorer, further=0):
+    """How far they may take `(output, weights)` of its layer, whose projections are the same calls each time.
+
+    further: what was added to the queries, and taken away again.
+    """
+    layer, x = explorer.layer, embed(split(explorer.sentence))
+    projections = (layer.to_query, layer.to_key, layer.to_value)
+    query, key, value = (split_heads(p(x).detach(), layer.num_heads) for p in projections)
+    heads, weights = attention_rounding(query.abs() + further, key, value)
+    # an output changes by this if all that it is made of changes by 1
+    reach = float(layer.to_output.weight.detach().abs().sum(-1).max())
+    return reach * heads + rounding(torch.float32, DIM, size=reach * float(value.abs().max())), weights
+
+
 # ---------------------------------------------------------------- what is computed
 
 
@@ -50,15 +65,17 @@ def texts(explorer):
 def test_it_shows_what_the_layer_computes(num_heads, seed):
     explorer = MultiHeadExplorer(SENTENCE, num_heads=num_heads, seed=seed)
     output, weights = explorer.layer(embed(split(SENTENCE)))
-    assert torch.allclose(explorer.weights, weights, atol=1e-6)
-    assert torch.allclose(explorer.output, output, atol=1e-6)
+    output_bound, bound = roundings(explorer)
+    assert torch.allclose(explorer.weights, weights, rtol=0, atol=bound)
+    assert torch.allclose(explorer.output, output, rtol=0, atol=output_bound)
     assert torch.equal(explorer.heatmap.weights, explorer.weights)
 
 
 def test_the_arithmetic_of_a_cell_is_that_of_its_head():
     explorer = MultiHeadExplorer(SENTENCE, num_heads=8)
     frame = explorer.heatmap._frame
-    assert torch.allclose(explorer.heatmap.scores.softmax(-1), explorer.weights, atol=1e-6)
+    bound = roundings(explorer)[1]
+    assert torch.allclose(explorer.heatmap.scores.softmax(-1), explorer.weights, rtol=0, atol=bound)
     assert [label for label, _ in frame["steps"]] == ["÷ √2"]
     assert frame["steps"][0][1] == pytest.approx(1 / math.sqrt(2))
     explorer.show_mean = True  # a mean of weights has no score
@@ -89,7 +106,7 @@ def test_by_hand_each_head_has_the_role_that_its_label_says():
     assert before.diagonal(-1).min() > 0.9
     assert set(kind[at("cat")].topk(2).indices.tolist()) == {at("cat"), at("mat")}
     flat = what[at("on")]  # "on" asks for nothing there
-    assert torch.allclose(flat, torch.full_like(flat, 1 / len(words)))
+    assert agree(flat, torch.full_like(flat, 1 / len(words)), len(words))
 
 
 def test_the_word_before_is_found_in_the_longest_sentence():
@@ -124,11 +141,17 @@ def test_an_ablated_head_hands_over_zeros(off):
     heads = explorer.weights @ values
     heads[off] = 0
     expected, complete = layer.to_output(merge_heads(heads)), layer(x)[0]
-    assert torch.allclose(explorer.output, expected, atol=1e-6)
-    lack = expected - complete
-    assert explorer.change == pytest.approx(float(lack.norm() / complete.norm()), abs=1e-5)
-    by_word = lack.norm(dim=-1) / complete.norm(dim=-1)
-    assert torch.allclose(explorer.change_by_word, by_word, atol=1e-5)
+    # (10, 16): no running total is larger, as here nothing cancels
+    size = merge_heads(explorer.weights @ values.abs()) @ layer.to_output.weight.abs().T
+    assert agree(explorer.output, expected, 10, DIM, size=float(size.max()))
+    lack = expected - complete  # rounded as two outputs are, and its share as a third
+    change, by_word = lack.norm() / complete.norm(), lack.norm(dim=-1) / complete.norm(dim=-1)
+    most = float((2 + change) * size.norm() / complete.norm())
+    bound = rounding(torch.float32, 10, DIM, size=most)
+    bound += rounding(torch.float32, lack.numel(), size=float(change))  # of the lengths themselves
+    assert explorer.change == pytest.approx(float(change), rel=0, abs=bound)
+    most = float(((2 + by_word) * size.norm(dim=-1) / complete.norm(dim=-1)).max())
+    assert agree(explorer.change_by_word, by_word, 10, DIM, DIM, size=most)
     assert (explorer.change == 0) == (not off)
     assert explorer.weights.shape == (4, 10, 10)  # it still looks; it is only not heard
 
@@ -187,7 +210,7 @@ def test_the_mean_is_a_map_beside_theirs():
     shown = explorer.heatmap.weights
     assert explorer.weights.shape == (4, 10, 10) and shown.shape == (5, 10, 10)
     assert torch.equal(shown[:4], explorer.weights)
-    assert torch.allclose(shown[4], explorer.weights.mean(0))
+    assert agree(shown[4], explorer.weights.mean(0), 4)
     assert explorer.heatmap.head_labels[4] == "mean of the heads" and "4 heads" in repr(explorer)
     explorer.num_heads = 1  # one head is its own mean
     assert explorer.heatmap.weights.shape == (1, 10, 10)
@@ -200,19 +223,26 @@ def js_distance(p, q):
     return math.sqrt(max(0.0, sum(kl) / 2))
 
 
+def entropies_bound(dtype, n):
+    """Rounding of an entropy less an entropy: sums over n keys, of log2(n) bits at most."""
+    return rounding(dtype, n, n, size=2 * math.log2(n))
+
+
 def test_distances_are_jensen_shannon_distances():
     weights = torch.rand(3, 4, 5, generator=torch.Generator().manual_seed(0)).double().mul(3).softmax(-1)
     weights[0, 0] = torch.tensor([1.0, 0, 0, 0, 0])  # 0 · log 0
+    bound = math.sqrt(entropies_bound(torch.float64, 5))  # a root of 0 takes the root of its rounding
     for a in range(3):
         for b in range(3):
             rows = [js_distance(weights[a, i].tolist(), weights[b, i].tolist()) for i in range(4)]
-            assert head_distances(weights)[a, b].item() == pytest.approx(sum(rows) / 4, abs=1e-7)
+            assert head_distances(weights)[a, b].item() == pytest.approx(sum(rows) / 4, rel=0, abs=bound)
 
 
 def test_distances_run_from_0_to_1():
     apart = torch.eye(2)[:, None].expand(2, 3, 2)  # two heads that never look at the same key
     assert torch.equal(head_distances(apart), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    assert MultiHeadExplorer(attention=even).distances.max() < 1e-3
+    bound = math.sqrt(entropies_bound(torch.float32, 10))
+    assert MultiHeadExplorer(attention=even).distances.max() <= bound
 
 
 def even(query, key, value):
@@ -326,7 +356,7 @@ def test_the_learners_function_sees_all_heads_at_once():
     explorer = MultiHeadExplorer(attention=mine)
     assert seen == [[(4, 10, 4)] * 3]
     ours = MultiHeadExplorer()
-    assert torch.allclose(explorer.weights, ours.weights, atol=1e-5)
+    assert torch.allclose(explorer.weights, ours.weights, rtol=0, atol=roundings(ours, further=1)[1])
     assert torch.equal(explorer.heatmap.scores, ours.heatmap.scores)
 
 
@@ -462,16 +492,18 @@ class Reader(RuleBasedStateMachine):
             assert explorer.weights is None and explorer.change is None and explorer.heatmap.message
             return
         assert explorer.weights.shape == (len(heads), n, n)
-        assert torch.allclose(explorer.weights.sum(-1), torch.ones(len(heads), n), atol=1e-5)
+        assert agree(explorer.weights.sum(-1), torch.ones(len(heads), n), n, n)
         assert explorer.output.shape == (n, DIM) and explorer.output.isfinite().all()
         assert (explorer.change == 0) == (len(explorer.on) == len(heads))
-        assert (explorer.change == pytest.approx(1)) or explorer.on
-        assert explorer.distances.min() >= 0 and explorer.distances.max() <= 1.0001
+        bound = rounding(torch.float32, n * DIM)
+        assert (explorer.change == pytest.approx(1, rel=0, abs=bound)) or explorer.on
+        bound = entropies_bound(torch.float32, n)
+        assert explorer.distances.min() >= 0 and explorer.distances.max() <= 1 + bound
         assert torch.equal(explorer.heatmap.weights[: len(heads)], explorer.weights)
         if explorer.attention is scaled_dot_product_attention:
             x = embed(split(explorer.sentence))
             expected = make_layer(explorer.num_heads, explorer.seed)(x)[1]
-            assert torch.allclose(explorer.weights, expected, atol=1e-5)
+            assert torch.allclose(explorer.weights, expected, rtol=0, atol=roundings(explorer)[1])
 
 
 Reader.TestCase.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)
