@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_core._calling import a, number, takes, what_happened
-
-SAME = 1e-4  # float32 sums in another order differ by less; what a probe looks for is far larger
+from attention_core.agreement import LONGEST, attention_rounding, rounding
 
 
 class Fails(Exception):
@@ -44,6 +43,7 @@ class Subject:
         self.alone = len(self.inputs) == 1
         self.takes_mask = self.by_name or by_place > len(self.inputs)
         self.n_q, self.n_k = self.inputs[0].shape[-2], self.inputs[-1].shape[-2]
+        self.dtype = torch.float32  # the coarsest in which an answer has come
 
     def _random_inputs(self, alone: bool) -> tuple[Tensor, ...]:
         n = 5
@@ -79,15 +79,35 @@ class Subject:
             said = what_happened(error).replace("\n", ", ")
             raise Fails(said[0].lower() + said[1:]) from error
         output, weights = _checked(answer, given[0].shape[-2], given[-1].shape[-2])
+        floating = [x.dtype for x in (output, weights) if x.is_floating_point()]
+        self.dtype = max([self.dtype, *floating], key=lambda dtype: torch.finfo(dtype).eps)
         return (output, weights) if graph else (output.detach().float(), weights.detach().float())
 
     def twice(self, *arguments) -> tuple[Tensor, Tensor]:
         """The answer, once it is known to repeat: else no change could be blamed on an input."""
         first, second = self(*arguments), self(*arguments)
-        off = max(float((x - y).abs().nan_to_num(0).max()) for x, y in zip(first, second, strict=True))
-        if off > SAME:
-            raise Fails(f"the same inputs give answers {number(off)} apart: is dropout, or another dice, on?")
+        offs = [float((x - y).abs().nan_to_num(0).max()) for x, y in zip(first, second, strict=True)]
+        if any(off > same for off, same in zip(offs, self.same, strict=True)):
+            raise Fails(
+                f"the same inputs give answers {number(max(offs))} apart: is dropout, or another dice, on?"
+            )
         return second
+
+    @property
+    def same(self) -> tuple[float, float]:
+        """How far apart two right answers `(output, weights)` to these inputs may be."""
+        query, key, value = self.inputs * 3 if self.alone else self.inputs
+        if not self.is_module:
+            return attention_rounding(query, key, value, dtype=self.dtype)
+        # a matrix makes a vector longer by its norm at most; each head's scores are divided by its own √d_k
+        matrices = [p.detach().float() for p in self.attention.parameters() if p.ndim == 2 and p.numel()]
+        gain = max([1.0, *(float(torch.linalg.matrix_norm(p, 2)) for p in matrices)])
+        dim = query.shape[-1]
+        scale = math.sqrt(getattr(self.attention, "num_heads", 1) / dim)
+        query, key, value = gain * query, gain * key, gain * value
+        output, weights = attention_rounding(query, key, value, scale=scale, dtype=self.dtype, before=(dim,))
+        mixed = rounding(self.dtype, dim, size=gain * float(value.abs().max()) if value.numel() else 0.0)
+        return gain * output + mixed, weights
 
 
 def _checked(answer, n_q: int, n_k: int) -> tuple[Tensor, Tensor]:
@@ -140,4 +160,6 @@ def worst(x: Tensor) -> tuple[int, int, int]:
 
 def first_largest(x: Tensor) -> int:
     """Place of the largest; a tie goes to the first, whatever another processor's last bits say."""
-    return int((x >= x.max() - 1e-5).int().argmax())
+    largest = float(x.max())
+    near = rounding(torch.float32, *LONGEST, size=max(1.0, abs(largest))) if math.isfinite(largest) else 0.0
+    return int((x >= largest - near).int().argmax())

@@ -38,6 +38,12 @@ def rounding(dtype: torch.dtype, *sums: int, size: float = 1.0) -> float:
     return size * (2 * sum(sums) * within + BESIDE * max(1, len(sums)) * eps)
 
 
+# The longest way to a number in the lessons' own small examples: project, compare, share out, average and
+# project again, over at most 16 features or words, with no number above 8.
+LONGEST = (16,) * 5
+SAME = rounding(torch.float32, *LONGEST, size=8)
+
+
 def agree(one: Tensor, other: Tensor, *sums: int, size: float | None = None) -> bool:
     """Whether two results of one shape are the same but for rounding.
 
@@ -67,20 +73,22 @@ def attention_rounding(
     scale: float | None = None,
     bias: Tensor | None = None,
     dtype: torch.dtype | None = None,
+    before: tuple[int, ...] = (),
 ) -> tuple[float, float]:
     """How far apart two right answers `(output, weights)` of attention on these inputs may be.
 
     A change of the scores by at most ε changes a weight by ε/2 at most, and all weights of a row by ε.
-    Arguments as for `scaled_dot_product_attention`; dtype is that of the answer, unless given the query's.
+    Arguments as for `scaled_dot_product_attention`; dtype is that of the answer, unless given the query's;
+    before, the lengths of the sums that made query, key and value, as a projection does.
     """
     dtype, d_k, n_k = dtype or query.dtype, query.shape[-1], key.shape[-2]
     scale = 1 / math.sqrt(d_k) if scale is None else abs(scale)
     longest_query, longest_key = (_largest(x.double().norm(dim=-1)) for x in (query, key))
     largest_score = scale * longest_query * longest_key  # at most: Cauchy and Schwarz
     largest_score += 0 if bias is None else _largest(bias[bias.isfinite()])
-    scores = rounding(dtype, d_k, size=largest_score)
+    scores = rounding(dtype, *before, *before, d_k, size=largest_score)
     largest_value = _largest(value)
-    output = scores * largest_value + rounding(dtype, n_k, n_k, size=largest_value)
+    output = scores * largest_value + rounding(dtype, *before, n_k, n_k, size=largest_value)
     return output, scores / 2 + rounding(dtype, n_k)
 
 

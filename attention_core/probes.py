@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from attention_core._calling import number
 from attention_core._subject import (
-    SAME,
     CannotAsk,
     Fails,
     Subject,
@@ -32,6 +31,7 @@ from attention_core._subject import (
     random,
     worst,
 )
+from attention_core.agreement import rounding
 from attention_core.attention import merge_heads, scaled_dot_product_attention, split_heads
 from attention_core.masks import causal_mask
 
@@ -98,17 +98,18 @@ def rows_sum_to_one(subject: Subject) -> str:
         if broken.any():
             row = int(broken.any(-1).any(0).int().argmax())
             raise Fails(f"row {row} holds {number(weights[:, row][broken[:, row]][0])}{under}")
-        if weights.min() < -SAME:
+        off_by_rounding = rounding(subject.dtype, subject.n_k, subject.n_k)
+        if weights.min() < -off_by_rounding:
             row, column, which = worst(-weights)
             raise Fails(
                 f"row {row} gives key {column} a weight below 0{under}: {number(weights[which, row, column])}"
             )
         wanted = torch.ones(subject.n_q) if allowed is None else allowed.any(-1).float()
         off = (weights.sum(-1) - wanted).abs()  # (any, n_q)
-        if off.max() > SAME:
-            row = int((off > SAME).any(0).int().argmax())
+        if off.max() > off_by_rounding:
+            row = int((off > off_by_rounding).any(0).int().argmax())
             total = weights[first_largest(off[:, row]), row].sum()
-            by_column = (weights.sum(-2) - 1).abs().max() < SAME
+            by_column = (weights.sum(-2) - 1).abs().max() < rounding(subject.dtype, subject.n_q, subject.n_q)
             instead = "; its columns do: is the softmax over the queries?" if by_column else ""
             raise Fails(f"row {row} sums to {number(total)}{under}{instead}")
     both = ", with a mask and without" if subject.takes_mask else ""
@@ -123,15 +124,17 @@ def permutation_equivariance(subject: Subject) -> str:
         order = _shuffled(subject.n_q)
         after = subject(subject.inputs[0][..., order, :])
         expected = output[..., order, :], weights[..., order, :][..., order]
-        _unmoved(after, expected, "when the words were shuffled")
+        _unmoved(after, expected, subject.same, "when the words were shuffled")
         return f"{subject.n_q} words were shuffled, and the outputs with them"
     query, key, value = subject.inputs
     order = _shuffled(subject.n_q)
     after = subject(query[..., order, :], key, value)
-    _unmoved(after, (output[..., order, :], weights[..., order, :]), "when the queries were shuffled")
+    expected = output[..., order, :], weights[..., order, :]
+    _unmoved(after, expected, subject.same, "when the queries were shuffled")
     order = _shuffled(subject.n_k)
     after = subject(query, key[..., order, :], value[..., order, :])
-    _unmoved(after, (output, weights[..., order]), "when the keys were shuffled, and their values with them")
+    expected = output, weights[..., order]
+    _unmoved(after, expected, subject.same, "when the keys were shuffled, and their values with them")
     return "shuffled queries shuffle the rows, shuffled keys the columns; nothing else changes"
 
 
@@ -142,7 +145,7 @@ def causality(subject: Subject) -> str:
     allowed = causal_mask(subject.n_q, subject.n_k)
     before = subject.twice(*subject.inputs, allowed)
     names = {0: "word"} if subject.alone else {1: "key", 2: "value"}
-    largest, leak = torch.tensor(SAME), ""
+    largest, leak = torch.tensor(max(subject.same)), ""
     for place, name in names.items():
         for j in range(subject.n_k):
             earlier = ~allowed[:, j]  # the rows in whose future position j lies
@@ -178,14 +181,14 @@ def fully_masked_row(subject: Subject) -> str:
             found = number(flat(part, 2)[:, broken][bad[:, broken]][0])
             whose = f"its {name}" if broken == row else f"the {name} of row {broken}"
             raise Fails(f"row {row} may look nowhere, and {found} is in {whose}")
-    shares = flat(weights, 2)[:, row]
-    if shares.abs().max() > SAME:
-        even = (shares - shares.mean()).abs().max() < SAME
+    shares, (same_output, same_weights) = flat(weights, 2)[:, row], subject.same
+    if shares.abs().max() > same_weights:
+        even = (shares - shares.mean()).abs().max() < same_weights
         how = f"{number(shares.mean())} to each of its" if even else f"up to {number(shares.max())} to its"
         raise Fails(f"row {row} may look nowhere, yet gives {how} {subject.n_k} forbidden keys")
     if subject.is_module:
         return f"row {row} may look nowhere, and its weights are 0"
-    if output[..., row, :].abs().max() > SAME:
+    if output[..., row, :].abs().max() > same_output:
         largest = number(output[..., row, :].abs().max())
         raise Fails(f"row {row} may look nowhere, yet its output is not 0 but up to {largest}")
     return f"row {row} may look nowhere, and its weights and its output are 0"
@@ -200,7 +203,7 @@ def self_visibility(subject: Subject) -> str:
     _, weights = subject(*inputs, causal_mask(n))
     own = flat(weights.diagonal(dim1=-2, dim2=-1), 1).amin(0)  # (n,)
     for i in range(n):
-        if not own[i] > SAME:  # NaN is no look either
+        if not own[i] > rounding(subject.dtype):  # NaN is no look either
             raise Fails(f"row {i} gives {number(own[i])} to its own position, which it may see")
     return f"each of {n} rows looks at its own position, with a weight of {number(own.min())} or more"
 
@@ -221,13 +224,17 @@ def convex_hull(subject: Subject) -> str:
         value = module.to_value(subject.inputs[-1]).detach().float()
     if value.shape[-1] != output.shape[-1]:
         raise Fails(f"an output has {output.shape[-1]} features, but a value has {value.shape[-1]}")
+    d_v = value.shape[-1]
+    beside = math.sqrt(d_v) * subject.same[0] + rounding(
+        subject.dtype, d_v, size=float(value.norm(dim=-1).max())
+    )
     # beyond the hull means beyond the values in some direction: first along each feature, then any
     for directions in (torch.eye(value.shape[-1]), random((64, value.shape[-1]))):
         directions = directions / directions.norm(dim=-1, keepdim=True)
         there, reach = output @ directions.T, value @ directions.T  # (…, n_q, any), (…, n_k, any)
         low, high = (edge.expand_as(there) for edge in (reach.amin(-2, True), reach.amax(-2, True)))
         beyond = torch.maximum(there - high, low - there).nan_to_num(math.inf)
-        if beyond.max() > SAME:
+        if beyond.max() > beside:
             row, i, which = worst(beyond)
             if len(directions) == 64:
                 raise Fails(f"output row {row} lies {number(beyond.max())} outside the hull of the values")
@@ -269,7 +276,7 @@ def cached_equals_uncached(subject: Subject) -> str:
             so_far[0] = so_far[0][..., -1:, :]  # earlier queries have had their answer
         step, _ = subject(*so_far, causal_mask(so_far[0].shape[-2], t))
         off = change_by_row(output[..., t - 1 : t, :], step[..., -1:, :])
-        if off.max() > SAME:
+        if off.max() > subject.same[0]:
             some = "1 key" if t == 1 else f"{t} keys"
             raise Fails(f"{moved(f'row {t - 1}', off.max())} when it was computed with the {some} so far")
     return f"{n} steps with a growing cache give the {n} rows of one run"
@@ -296,11 +303,12 @@ def parity(subject: Subject, reference: Callable | None = None) -> str:
         answer = subject.twice(*subject.inputs, allowed)
         with torch.no_grad():
             expected = reference(*(subject.inputs * 3 if subject.alone else subject.inputs), allowed)
-        for name, got, right in reversed(list(zip(("output", "weights"), answer, expected, strict=True))):
+        parts = zip(("output", "weights"), answer, expected, subject.same, strict=True)
+        for name, got, right, same in reversed(list(parts)):
             if got.shape != right.shape:
                 raise Fails(f"{name} should have shape {tuple(right.shape)}, not {tuple(got.shape)}")
             off = (got - right).abs().nan_to_num(math.inf)
-            if off.max() > SAME:
+            if off.max() > same:
                 row, column, which = worst(off)
                 is_, should = (number(flat(x, 2)[which, row, column]) for x in (got, right))
                 raise Fails(f"{name}[{row}, {column}] is {is_}, but the reference gives {should}{under}")
@@ -311,7 +319,10 @@ def parity(subject: Subject, reference: Callable | None = None) -> str:
 def gradients(subject: Subject) -> str:
     """It can be trained: its gradient is finite, not 0 everywhere, and what finite differences say."""
     names = ("x",) if subject.alone else ("query", "key", "value")
-    mix = random(subject.twice(*subject.inputs)[0].shape, seed=7)  # one sum in which every output counts
+    output, _ = subject.twice(*subject.inputs)
+    mix = random(output.shape, seed=7)  # one sum in which every output counts
+    sums = (subject.inputs[0].shape[-1], subject.n_k, subject.n_k, mix.numel())
+    noise = rounding(subject.dtype, *sums, size=float(output.abs().max())) * math.sqrt(mix.numel())
 
     def total(inputs, allowed=None, graph=False) -> Tensor:
         return (subject(*inputs, allowed, graph=graph)[0] * mix).sum()
@@ -328,7 +339,9 @@ def gradients(subject: Subject) -> str:
             for way in (step, -step)
         )
         measured, said = float(ahead - behind) / (2 * step), float((slope * direction).sum())
-        if not abs(measured - said) <= 0.02 * (1 + abs(measured)):
+        if (
+            not abs(measured - said) <= 0.02 * (1 + abs(measured)) + noise / step
+        ):  # 0.02: what lies in a step bends
             raise Fails(
                 f"a small step of {name} changes the output at a rate of {number(measured)}, "
                 f"but its gradient says {number(said)}"
@@ -396,10 +409,13 @@ def _shuffled(n: int) -> Tensor:
     return shuffled
 
 
-def _unmoved(after: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], when: str) -> None:
-    for name, got, wanted in reversed(list(zip(("output", "weights"), after, expected, strict=True))):
+def _unmoved(
+    after: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], same: tuple[float, float], when: str
+) -> None:
+    for name, *parts, near in reversed(list(zip(("output", "weights"), after, expected, same, strict=True))):
+        got, wanted = parts
         off = change_by_row(wanted, got)
-        if off.max() > SAME:
+        if off.max() > near:
             raise Fails(f"{moved(f'row {first_largest(off)} of {name}', off.max())} {when}")
 
 

@@ -9,6 +9,8 @@ import hashlib
 import torch
 from torch import Tensor
 
+from attention_core.agreement import rounding
+
 FEATURES = ("noun", "animate", "action", "place", "pronoun", "feeling", "quality", "link")
 WISHES = ("thing", "living", "doing", "where", "being")
 
@@ -92,7 +94,8 @@ def explain(query_word: str, key_word: str) -> str:
 
 def _short(x: float) -> str:
     """One digit where it is all there is, as in VOCABULARY's words; two, so that the sum adds up."""
-    return f"{x:.1f}" if abs(x - round(x, 1)) < 1e-5 else f"{x:.2f}"
+    near = rounding(torch.float32, len(FEATURES), size=max(1.0, abs(x)))
+    return f"{x:.1f}" if abs(x - round(x, 1)) <= near else f"{x:.2f}"
 
 
 def _features(word: str) -> list[float]:

@@ -4,21 +4,20 @@
 moved on by three entries.
 """
 
+import functools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-MAKERS = {
-    torch.arange, torch.empty, torch.empty_like, torch.eye, torch.full, torch.full_like, torch.linspace,
-    torch.ones, torch.ones_like, torch.rand, torch.rand_like, torch.randint, torch.randn, torch.randn_like,
-    torch.randperm, torch.tensor, torch.zeros, torch.zeros_like,
-}  # fmt: skip
+MAKERS = (
+    "arange", "empty", "empty_like", "eye", "full", "full_like", "linspace", "ones", "ones_like", "rand",
+    "rand_like", "randint", "randn", "randn_like", "randperm", "tensor", "zeros", "zeros_like",
+)  # fmt: skip
 
 
 def shifted(x: Tensor, by: int) -> Tensor:
@@ -28,23 +27,33 @@ def shifted(x: Tensor, by: int) -> Tensor:
         return room[by:].view(x.shape).copy_(x).requires_grad_(x.requires_grad)
 
 
-class Shifted(TorchFunctionMode):
-    """Within it, every tensor that torch makes stands `by` entries further on."""
+@contextmanager
+def shifting(by: int) -> Iterator[None]:
+    """Meanwhile every tensor that torch makes stands `by` entries further on."""
+    # not a TorchFunctionMode: it would stand in every traceback, also where a learner's line is looked for
+    before = {name: getattr(torch, name) for name in MAKERS}
+    for name, make in before.items():
+        setattr(torch, name, _shifting(make, by))
+    try:
+        yield
+    finally:
+        for name, make in before.items():
+            setattr(torch, name, make)
 
-    def __init__(self, by: int):
-        super().__init__()
-        self.by = by
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        if func in MAKERS and made.layout == torch.strided and made.device.type == "cpu":
-            return shifted(made, self.by)
-        return made
+def _shifting(make: Callable, by: int) -> Callable:
+    @functools.wraps(make)
+    def made(*args, **options):
+        x = make(*args, **options)
+        plain = isinstance(x, Tensor) and x.layout == torch.strided and x.device.type == "cpu"
+        return shifted(x, by) if plain else x
+
+    return made
 
 
 def shift_everything() -> None:
     """From now on, in this process and in kernels that it starts: by $SHIFT_MEMORY entries."""
-    Shifted(int(os.environ["SHIFT_MEMORY"])).__enter__()
+    shifting(int(os.environ["SHIFT_MEMORY"])).__enter__()
     startup = Path(tempfile.mkdtemp()) / "profile_default" / "startup"  # IPython runs what it finds there
     startup.mkdir(parents=True)
     here = str(Path(__file__).parent)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory import Shifted, shifted, threads
+from memory import shifted, shifting, threads
 
 from attention_core import causal_mask, scaled_dot_product_attention
 from attention_core.agreement import agree, attention_rounding, rounding
@@ -150,7 +150,7 @@ def test_a_shift_moves_and_keeps_what_it_moves():
     x = draw(3, 5, seed=0, dtype=torch.float32).requires_grad_()
     moved = shifted(x, 3)
     assert torch.equal(moved, x) and moved.data_ptr() % 64 == 12 and moved.is_leaf and moved.requires_grad
-    with Shifted(5):
+    with shifting(5):
         made = [torch.randn(4, 4), torch.zeros(7), torch.nn.Linear(3, 3).weight, torch.tensor([1.0, 2.0])]
     assert all(x.data_ptr() % 64 == 20 for x in made)
     assert torch.zeros(7).data_ptr() % 64 == 0  # and no longer afterwards

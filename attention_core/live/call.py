@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attention_core._calling import a, what_happened
+from attention_core.agreement import rounding
 
 
 class Unusable(Exception):
@@ -49,27 +50,28 @@ def call_attention(
 
 def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None) -> str:
     """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask."""
-    sums = weights.sum(-1)
+    sums, exact = weights.sum(-1), rounding(torch.float32)
+    near = rounding(torch.bfloat16, len(words))  # the function may have computed in half precision
     for word, row, total in zip(words, weights, sums.tolist(), strict=True):
         if row.isnan().any():
             return f"The row of “{word}” holds NaN, not numbers: was 0 divided by 0?"
-        if row.min() < -1e-6:
+        if row.min() < -exact:
             return f"The row of “{word}” holds a weight below 0: {float(row.min()):.2f}."
-        if abs(total - 1) > 1e-3 and abs(total) > 1e-6:
+        if abs(total - 1) > near and abs(total) > exact:
             columns = weights.sum(-2)
-            over_queries = " The columns do: is the softmax over queries?" if _all_ones(columns) else ""
+            over_queries = (
+                " The columns do: is the softmax over queries?"
+                if bool(((columns - 1).abs() <= near).all())
+                else ""
+            )
             return f"The row of “{word}” sums to {total:.2f}, not to 1.{over_queries}"
     if allowed is not None:
         forbidden = weights.masked_fill(allowed, 0)
         row, column = divmod(int(forbidden.argmax()), weights.shape[-1])
-        if (weight := float(forbidden[row, column])) > 1e-6:
+        if (weight := float(forbidden[row, column])) > exact:
             gives = f"“{words[row]}” gives {weight:.2f} to “{words[column]}”"
             return f"{gives}, which the mask forbids: does the function use it?"
     return ""
-
-
-def _all_ones(sums: Tensor) -> bool:
-    return torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
 
 
 def _swapped(answer, n_q: int, n_k: int) -> str:

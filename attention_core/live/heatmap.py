@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import traitlets
 
+from attention_core.agreement import SAME
 from attention_core.live import picture
 from attention_core.live.back_row import ForProjector
 from attention_core.live.page import joined
@@ -174,7 +175,7 @@ def facts(heatmap: AttentionHeatmap) -> str:
     n_heads, n_q, n_k = by_head.shape
     sums = by_head.sum(-1)
     # a tie goes to the first cell, whatever the last bits of another processor say
-    first = int((by_head.flatten() >= by_head.nan_to_num(-1).max() - 1e-4).int().argmax())
+    first = int((by_head.flatten() >= by_head.nan_to_num(-1).max() - SAME).int().argmax())
     head, row, column = first // (n_q * n_k), first // n_k % n_q, first % n_k
     return (
         f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"

@@ -9,6 +9,7 @@ import torch
 import traitlets
 
 from attention_core import scaled_dot_product_attention
+from attention_core.agreement import attention_rounding
 from attention_core.live import picture
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import Explorer, checked_temperature, linked_slider
@@ -104,7 +105,8 @@ class LookUpExplorer(Explorer):
             (f"÷ temperature {self.temperature:.2f}", 1 / self.temperature),
         ]
         self.output = output
-        inside = bool((output.abs() < self.answer.reach + 1e-4).all())  # NaN is not; an average at the rim is
+        rim = self.answer.reach + attention_rounding(query / self.temperature, key, value)[0]
+        inside = bool((output.abs() <= rim).all())  # NaN is not; an average at the rim is
         scores = query @ key.T * math.prod(factor for _, factor in factors)
         self._put(
             weights,

@@ -22,6 +22,7 @@ from attention_core import (
     scaled_dot_product_attention,
     words,
 )
+from attention_core.agreement import SAME
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import MASKS, MOST_WORDS, Explorer
 from attention_core.live.heatmap import AttentionHeatmap, facts
@@ -122,7 +123,7 @@ class PositionExplorer(Explorer):
         self.output, self.difference = output, float(change.max())
         self._below.value = self._say(tokens, change, weights)
         self._chips.value = "".join(map(_chip, tokens, change.tolist())) if self.shuffle else ""
-        alike = torch.allclose(weights, weights[:1].expand_as(weights), atol=1e-6, equal_nan=True)
+        alike = torch.allclose(weights, weights[:1].expand_as(weights), atol=SAME, equal_nan=True)
         self._put(
             weights[0] if alike else weights,
             next(filter(None, (row_remark(head, tokens, allowed) for head in weights)), ""),
@@ -183,7 +184,7 @@ class PositionExplorer(Explorer):
             said = "Shuffle the words: does each keep its output?"
         elif change.isnan().any():
             said = "The outputs hold NaN, which nothing can be compared with."
-        elif self.difference < 1e-5:
+        elif self.difference < SAME:
             said = "<b>The outputs shuffled with the words</b>: each word has its output as before."
         else:
             most = html.escape(tokens[int(change.argmax())])
@@ -225,7 +226,7 @@ def _twins(tokens: list[str], weights: Tensor) -> str:
     for word in dict.fromkeys(tokens):
         rows = weights[:, [i for i, token in enumerate(tokens) if token == word]]  # (4, times, n)
         if rows.shape[1] > 1:
-            same = torch.allclose(rows, rows[:, :1].expand_as(rows), atol=1e-6, equal_nan=True)
+            same = torch.allclose(rows, rows[:, :1].expand_as(rows), atol=SAME, equal_nan=True)
             return f"The rows of each “{html.escape(word)}” are " + (
                 "the same: nothing tells them apart." if same else "not the same."
             )

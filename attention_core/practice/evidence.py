@@ -7,7 +7,8 @@ from torch import Tensor
 
 from attention_core import probes
 from attention_core._calling import number
-from attention_core.practice.exercise import SAME, Trial, same
+from attention_core.agreement import SAME
+from attention_core.practice.exercise import Trial, same
 from attention_core.probes import Verdict
 
 _AVERAGE = "output = weights @ value"

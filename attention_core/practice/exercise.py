@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from attention_core._calling import a, learners_line, number, takes
+from attention_core._subject import first_largest
+from attention_core.agreement import SAME
 from attention_core.practice.result import Result
 from attention_core.practice.source import line_to_look_at, placeholder, untouched
 from attention_core.probes import Verdict
 
-SAME = 1e-4  # float32 sums in another order differ by less, known mistakes by far more
 _MOST_ROWS = 8  # of an example that is shown whole
 _STUB = "not started yet. Replace the ... above, run that cell, then this one."
 
@@ -45,7 +46,8 @@ class Case:
 
     stage: mistakes at an early stage are named before later ones are looked at, so that two mistakes at
     two stages are told one after the other. Within a stage the smallest case comes first. hint: said when
-    the answer raises here. beside: what to show next to expected and got, as (name, tensor).
+    the answer raises here. beside: what to show next to expected and got, as (name, tensor). near: how far
+    apart two right answers may be, where rounding counts for more than in the other cases.
     """
 
     words: str
@@ -53,6 +55,7 @@ class Case:
     stage: int = 0
     hint: str = ""
     beside: tuple[tuple[str, Tensor], ...] = ()
+    near: float = SAME
 
 
 class Stop(Exception):
@@ -76,7 +79,7 @@ class Trial:
 
     @property
     def right(self) -> bool:
-        return self.error is None and not self.form and same(parts(self.got), self.expected)
+        return self.error is None and not self.form and same(parts(self.got), self.expected, self.case.near)
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,15 +212,14 @@ class Exercise:
         """The part that differs, the place where it differs most, and by how much."""
         name, got, expected = self._differing(trial)
         off = (got.detach().double() - expected.double()).abs().nan_to_num(math.inf)
-        first = int((off.flatten() >= off.max() - 1e-6).int().argmax())
-        place = torch.unravel_index(torch.tensor(first), off.shape)
+        place = torch.unravel_index(torch.tensor(first_largest(off.flatten())), off.shape)
         return name, tuple(int(i) for i in place), float(off.max())
 
     def _differing(self, trial: Trial) -> tuple[str, object, Tensor]:
         """The first part that differs, with `show` before the others."""
         every = zip(self.parts, self._each(trial.got), trial.expected, strict=True)
         ordered = sorted(every, key=lambda part: part[0] != self.show)
-        return next((part for part in ordered if not same(part[1], part[2])), ordered[0])
+        return next((part for part in ordered if not same(*part[1:], trial.case.near)), ordered[0])
 
     def _example(self, trial: Trial, answer, first: tuple) -> dict:
         """Expected and got, side by side; nothing when the answer does not even have the parts."""
@@ -263,15 +265,16 @@ def parts(answer) -> tuple:
     return tuple(answer) if isinstance(answer, tuple | list) else (answer,)
 
 
-def same(got, made) -> bool:
+def same(got, made, near: float = SAME) -> bool:
     """The same numbers in the same places, NaN included, whatever the precision."""
     if isinstance(made, tuple | list):
-        return isinstance(got, tuple | list) and len(got) == len(made) and all(map(same, got, made))
+        alike = isinstance(got, tuple | list) and len(got) == len(made)
+        return alike and all(same(x, y, near) for x, y in zip(got, made, strict=True))
     if not isinstance(got, Tensor) or not isinstance(made, Tensor) or got.shape != made.shape:
         return False
     if (got.dtype == torch.bool) != (made.dtype == torch.bool) or got.is_complex() or got.is_sparse:
         return False
-    return torch.allclose(got.detach().double(), made.detach().double(), atol=SAME, rtol=SAME, equal_nan=True)
+    return torch.allclose(got.detach().double(), made.detach().double(), atol=near, rtol=near, equal_nan=True)
 
 
 def stopped(error: Exception, *details: str) -> dict:
@@ -318,7 +321,7 @@ def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
         made = wrong(*first, *_copies(trial.case.inputs))
     except Exception:
         return False  # a wrong version need not work for every shape
-    return same(trial.got, made)
+    return same(trial.got, made, trial.case.near)
 
 
 def _repeats(function: Callable, trial: Trial) -> Verdict | None:
@@ -327,7 +330,7 @@ def _repeats(function: Callable, trial: Trial) -> Verdict | None:
         again = function(*_copies(trial.case.inputs))
     except Exception:
         return None
-    if same(parts(trial.got), parts(again)):
+    if same(parts(trial.got), parts(again), trial.case.near):
         return None
     return Verdict(
         "repeatable", False, "the same inputs give another answer each time: is dropout, or another dice, on?"
