@@ -49,7 +49,8 @@ def one_thread():
 
 
 def make(positions: PositionalEncoding | None = None, **options) -> TinyTransformer:
-    return TinyTransformer(6, dim=8, num_heads=2, num_layers=2, positions=positions, **options)
+    """In float64: there a small mistake stands out of what rounding explains."""
+    return TinyTransformer(6, dim=8, num_heads=2, num_layers=2, positions=positions, **options).double()
 
 
 def tokens(*shape: int, vocabulary: int = 6, seed: int = 0) -> Tensor:
@@ -143,8 +144,8 @@ class PostNorm(TransformerBlock):
 
 
 def test_a_block_is_its_formula():
-    block = TransformerBlock(8, 2)
-    x = torch.randn(3, 5, 8)
+    block = TransformerBlock(8, 2).double()
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
     allowed = causal_mask(5)
     out, weights = block(x, allowed)
     attended, expected = block.attention(F.layer_norm(x, (8,)), allowed=allowed)
@@ -198,7 +199,7 @@ def test_shapes_rows_and_the_fast_path(name, causal):
     assert logits.shape == (3, 7, 6)
     assert [tuple(w.shape) for w in weights] == [(3, 2, 7, 7)] * 2
     for w in weights:
-        assert agree(w.sum(-1), torch.ones(3, 2, 7), 7, 7)  # in the softmax, and here
+        assert agree(w.sum(-1), torch.ones_like(w[..., 0]), 7, 7)  # in the softmax, and here
         assert (w.triu(1).sum() == 0) == causal
     fast, nothing = model(x, need_weights=False)
     assert nothing is None
