@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import shifted
 from mutation_table import ROWS, Plain, _Three, judge, main
 from torch import nn
 
@@ -623,3 +624,32 @@ def test_the_hunt_before_and_on_the_way():
     assert "this is an int" in repr(check.hunt(suspect_a=3))
     assert "without brackets" in repr(check.hunt(suspect_a=probes.causality(suspects.suspect_a)))
     assert "there is no suspect_d" in repr(check.hunt(suspect_d=probes.causality))
+
+
+# ---------------------------------------------------------------- rounding is not a mistake
+
+
+def test_right_answers_may_differ_by_what_rounding_explains_in_every_case():
+    asked = 0
+    for case in check.attention.cases():
+        query, key, value = case.inputs[:3]
+        asked += 1
+        assert max(attention_rounding(query, key, value, dtype=torch.float32)) <= case.near, case.words
+    assert asked >= 10
+
+
+@pytest.mark.parametrize("by", [1, 3, 5])
+def test_right_answers_pass_wherever_their_numbers_stand(by):
+    """A quarter power on each side: the same scores, rounded otherwise, from numbers at odd places."""
+
+    def attention(query, key, value, allowed=None):
+        query, key, value = (shifted(x, by) for x in (query, key, value))
+        root = query.shape[-1] ** 0.25
+        scores = torch.einsum("...qd,...kd->...qk", query / root, key / root)
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, -math.inf)
+        weights = (scores.double() - scores.double().logsumexp(-1, keepdim=True)).exp().nan_to_num(0)
+        return weights.to(value.dtype) @ value, weights.to(value.dtype)
+
+    result = check.attention(attention)
+    assert result.status == "passed", result

@@ -470,3 +470,67 @@ def test_the_mask_that_probes_use_is_ours():
 
     probes.causality(spy)
     assert all(torch.equal(mask, causal_mask(5)) for mask in seen) and seen
+
+
+# ---------------------------------------------------------------- rounding is not a fault
+
+
+def in_dtype(dtype):
+    def attention(query, key, value, allowed=None):
+        return scaled_dot_product_attention(query.to(dtype), key.to(dtype), value.to(dtype), allowed)
+
+    return attention
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_function_in_half_precision_has_every_property_that_can_be_asked_of_it(dtype):
+    verdicts = probes.run(in_dtype(dtype))
+    assert verdicts, verdicts
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_and_its_mistakes_are_found_all_the_same(dtype):
+    def over_queries(query, key, value, allowed=None):
+        weights = (query @ key.T / 2).to(dtype).softmax(-2)
+        return weights @ value.to(dtype), weights
+
+    def looks_ahead(query, key, value, allowed=None):
+        return in_dtype(dtype)(query, key, value)
+
+    assert not probes.rows_sum_to_one(over_queries)
+    assert not probes.causality(looks_ahead) and not probes.fully_masked_row(looks_ahead)
+
+
+@pytest.mark.parametrize("scale", [10, 100])
+def test_large_numbers_are_allowed_their_last_bits(scale):
+    """Scores of thousands, as an untrained model's may be: an order of the sums is no order of the words."""
+
+    def otherwise(query, key, value, allowed=None):  # right, and rounded at other places
+        scores = (query / 2 @ key.transpose(-2, -1)).flip(-1).flip(-1)
+        scores = scores if allowed is None else scores.masked_fill(~allowed, -math.inf)
+        weights = (scores - scores.amax(-1, keepdim=True)).exp()
+        weights = (weights / weights.sum(-1, keepdim=True)).nan_to_num(0)
+        return (weights.flip(-1) @ value.flip(-2)), weights
+
+    inputs = tuple(scale * torch.randn(6, 4, generator=torch.Generator().manual_seed(i)) for i in range(3))
+    assert probes.parity(otherwise, inputs=inputs), probes.parity(otherwise, inputs=inputs)
+    assert probes.permutation_equivariance(otherwise, inputs=inputs)
+    assert probes.cached_equals_uncached(otherwise, inputs=inputs)
+    assert probes.convex_hull(otherwise, inputs=inputs)
+
+
+def test_a_module_with_large_parameters_is_allowed_its_last_bits():
+    torch.manual_seed(0)
+    layer = MultiHeadAttention(16, 4)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.mul_(10)
+    x = torch.randn(2, 40, 16)
+    verdicts = probes.run(
+        layer,
+        probes.permutation_equivariance,
+        probes.causality,
+        probes.cached_equals_uncached,
+        inputs=(x, x, x),
+    )
+    assert verdicts, verdicts

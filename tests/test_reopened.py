@@ -94,9 +94,7 @@ def with_views(book: dict) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(
-    "query", [{}, {"type": "notebook"}, {"type": "notebook", "hash": 1, "format": "json"}]
-)
+@pytest.mark.parametrize("query", [{}, {"type": "notebook", "hash": 1}])
 def test_where_no_kernel_runs_our_outputs_are_their_pictures(lab, lesson, query):
     file = (lab.root / lesson).read_bytes()
     book = handed_out(lab, lesson, **query)
