@@ -101,7 +101,7 @@ class Subject:
             return attention_rounding(query, key, value, dtype=self.dtype)
         # a matrix makes a vector longer by its norm at most; each head's scores are divided by its own √d_k
         matrices = [p.detach().float() for p in self.attention.parameters() if p.ndim == 2 and p.numel()]
-        gain = max([1.0, *(float(torch.linalg.matrix_norm(p, 2)) for p in matrices)])
+        gain = max([1.0, *(float(torch.linalg.matrix_norm(p.nan_to_num(0, 0, 0), 2)) for p in matrices)])
         dim = query.shape[-1]
         scale = math.sqrt(getattr(self.attention, "num_heads", 1) / dim)
         query, key, value = gain * query, gain * key, gain * value

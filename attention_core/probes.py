@@ -181,14 +181,14 @@ def fully_masked_row(subject: Subject) -> str:
             found = number(flat(part, 2)[:, broken][bad[:, broken]][0])
             whose = f"its {name}" if broken == row else f"the {name} of row {broken}"
             raise Fails(f"row {row} may look nowhere, and {found} is in {whose}")
-    shares, (same_output, same_weights) = flat(weights, 2)[:, row], subject.same
-    if shares.abs().max() > same_weights:
-        even = (shares - shares.mean()).abs().max() < same_weights
+    shares, nothing = flat(weights, 2)[:, row], rounding(torch.float32)  # of a right answer, exactly 0
+    if shares.abs().max() > nothing:
+        even = (shares - shares.mean()).abs().max() < subject.same[1]
         how = f"{number(shares.mean())} to each of its" if even else f"up to {number(shares.max())} to its"
         raise Fails(f"row {row} may look nowhere, yet gives {how} {subject.n_k} forbidden keys")
     if subject.is_module:
         return f"row {row} may look nowhere, and its weights are 0"
-    if output[..., row, :].abs().max() > same_output:
+    if output[..., row, :].abs().max() > nothing:
         largest = number(output[..., row, :].abs().max())
         raise Fails(f"row {row} may look nowhere, yet its output is not 0 but up to {largest}")
     return f"row {row} may look nowhere, and its weights and its output are 0"
@@ -203,7 +203,7 @@ def self_visibility(subject: Subject) -> str:
     _, weights = subject(*inputs, causal_mask(n))
     own = flat(weights.diagonal(dim1=-2, dim2=-1), 1).amin(0)  # (n,)
     for i in range(n):
-        if not own[i] > rounding(subject.dtype):  # NaN is no look either
+        if not own[i] > rounding(torch.float32):  # hidden is exactly 0; NaN is no look either
             raise Fails(f"row {i} gives {number(own[i])} to its own position, which it may see")
     return f"each of {n} rows looks at its own position, with a weight of {number(own.min())} or more"
 
@@ -339,9 +339,8 @@ def gradients(subject: Subject) -> str:
             for way in (step, -step)
         )
         measured, said = float(ahead - behind) / (2 * step), float((slope * direction).sum())
-        if (
-            not abs(measured - said) <= 0.02 * (1 + abs(measured)) + noise / step
-        ):  # 0.02: what lies in a step bends
+        bent = 0.02 * (1 + abs(measured))  # the slope itself changes within a step
+        if not abs(measured - said) <= bent + noise / step:
             raise Fails(
                 f"a small step of {name} changes the output at a rate of {number(measured)}, "
                 f"but its gradient says {number(said)}"

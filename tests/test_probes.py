@@ -534,3 +534,10 @@ def test_a_module_with_large_parameters_is_allowed_its_last_bits():
         inputs=(x, x, x),
     )
     assert verdicts, verdicts
+
+
+def test_a_module_that_has_lost_its_numbers_is_answered_in_words():
+    layer = MultiHeadAttention(8, 2)
+    with torch.no_grad():
+        layer.to_query.weight.fill_(math.nan)
+    assert "nan" in repr(probes.run(layer)).lower()

@@ -59,11 +59,8 @@ def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None)
             return f"The row of “{word}” holds a weight below 0: {float(row.min()):.2f}."
         if abs(total - 1) > near and abs(total) > exact:
             columns = weights.sum(-2)
-            over_queries = (
-                " The columns do: is the softmax over queries?"
-                if bool(((columns - 1).abs() <= near).all())
-                else ""
-            )
+            by_column = bool(((columns - 1).abs() <= near).all())
+            over_queries = " The columns do: is the softmax over queries?" if by_column else ""
             return f"The row of “{word}” sums to {total:.2f}, not to 1.{over_queries}"
     if allowed is not None:
         forbidden = weights.masked_fill(allowed, 0)

@@ -6,6 +6,7 @@ Installed as `attention_core_server`. It stands outside the package, so that a s
 import copy
 import functools
 import inspect
+import logging
 import re
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ MOVERS = ("copy", "rename", "save", "update", "trust_notebook", "create_checkpoi
 _moving = ContextVar(
     "_moving", default=False
 )  # whether a contents manager is moving a file: it needs all of it
+SECONDS = 2  # to wait for a kernel's answer, before the notebook is handed out all the same
 HARMLESS = {VIEW, "image/png", "text/plain"}  # none of them is code; a view only shows what a kernel has
 
 
@@ -60,8 +62,9 @@ def keep_pictures(contents, sessions) -> None:
 
     A saved output of ours holds a picture and the name of a live view, which only the kernel that made it
     can show. Where no kernel runs for the notebook the page would say "model not found": it gets the
-    picture alone. Where one runs it gets the view, and leave to show it: JupyterLab shows no view in a
-    notebook that has outputs which were not made here, as a lesson has that was run in part.
+    picture alone. Where one runs it gets both, and by a cell's `trusted` word which of them to show: the
+    view if the kernel still has it, though the lesson was run in part and so is not signed; the picture if
+    the view is of an earlier kernel. (JupyterLab shows no view in a cell that it does not trust.)
 
     No file is changed: what is copied, renamed, saved as a checkpoint or downloaded is what it was. Works
     on the instance, synchronous or not, whatever its class.
@@ -75,17 +78,21 @@ def keep_pictures(contents, sessions) -> None:
         if _moving.get():
             return answer
 
-        def shown(model, runs: bool):
-            return _changed(model, _with_leave if runs else _as_picture, ours)
-
         async def later():
             model = await answer
-            return shown(model, await sessions.session_exists(asked)) if _has_pictures(model, ours) else model
+            if not _has_pictures(model, ours):
+                return model
+            if not await sessions.session_exists(asked):
+                return _changed(model, _as_picture, ours)
+            alive = await _models(sessions, asked)
+            return _changed(model, functools.partial(_with_leave, alive=alive), ours)
 
         asked = path.strip("/")
         if inspect.isawaitable(answer):
             return later()
-        return shown(answer, _now(sessions.session_exists(asked))) if _has_pictures(answer, ours) else answer
+        if not _has_pictures(answer, ours):
+            return answer
+        return _changed(answer, _with_leave if _now(sessions.session_exists(asked)) else _as_picture, ours)
 
     contents.get = get
     for name in MOVERS:
@@ -156,14 +163,40 @@ def _as_picture(cell: dict, ours: re.Pattern) -> dict:
     return cell
 
 
-def _with_leave(cell: dict, ours: re.Pattern) -> dict:
+def _with_leave(cell: dict, ours: re.Pattern, alive: set[str] | None = None) -> dict:
+    """The cell, to be trusted if it holds views alone, and the kernel has them; None if it was not asked."""
     rich = [output for output in cell["outputs"] if "data" in output]
     if not rich or not all(_is_ours(output, ours) and set(output["data"]) <= HARMLESS for output in rich):
         return cell
     cell = copy.copy(cell)
     cell["metadata"] = copy.copy(cell["metadata"])
-    cell["metadata"]["trusted"] = True  # transient: the server takes it out again when it saves
+    shown = {output["data"][VIEW].get("model_id") for output in rich}
+    cell["metadata"]["trusted"] = (
+        alive is None or shown <= alive
+    )  # the server takes it out again when it saves
     return cell
+
+
+async def _models(sessions, path: str) -> set[str] | None:
+    """The widgets that the notebook's kernel has, by their names; None if it cannot be asked.
+
+    Asked on the control channel, which a kernel answers while a cell is running, too.
+    """
+    try:
+        session = await sessions.get_session(path=path)
+        client = sessions.kernel_manager.get_kernel(session["kernel"]["id"]).client()
+        client.start_channels(shell=False, iopub=False, stdin=False, hb=False, control=True)
+        try:
+            client.control_channel.send(
+                client.session.msg("comm_info_request", {"target_name": "jupyter.widget"})
+            )
+            reply = await client.control_channel.get_msg(timeout=SECONDS)
+            return set(reply["content"]["comms"])
+        finally:
+            client.stop_channels()
+    except Exception as error:  # another kind of kernel, or one elsewhere: the page finds out for itself
+        logging.getLogger(__name__).info("the kernel of %s was not asked for its widgets: %r", path, error)
+        return None
 
 
 def _now(question: Coroutine) -> bool:

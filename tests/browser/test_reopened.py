@@ -71,3 +71,22 @@ def test_a_lesson_that_was_run_in_part_lives_on_after_a_reload_and_is_pictures_t
     expect(notebook.widget(".ah-title")).to_contain_text("after 300 steps")
     expect(notebook.widget(".at-note")).to_have_text("Finished: 300 steps.", timeout=10 * SECONDS)
     shows(lesson("notebooks/04_learning_to_attend.ipynb"), pictures=pictures, alive=0)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_reload_shows_pictures_of_views_that_the_living_kernel_does_not_have(lesson, restarted):
+    """What was not saved since, and what an earlier kernel made, is no error either."""
+    notebook = lesson("notebooks/02_multi_head_attention.ipynb")
+    notebook.run_all()
+    pictures, views = saved(notebook)
+    if restarted:
+        notebook.page.evaluate("() => kernel().restart()")
+        notebook.page.wait_for_function("() => kernel().status === 'idle'")
+    else:
+        notebook = lesson("notebooks/02_multi_head_attention.ipynb")
+        notebook.run_to("first-heatmap")
+        shows(notebook, pictures=pictures - 1, alive=1)
+    notebook.reload()
+    shows(notebook, pictures=pictures, alive=0)
+    notebook.run_all()
+    shows(notebook, pictures=pictures - views, alive=views)
