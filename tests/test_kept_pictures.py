@@ -5,7 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import attention_core_server
+import attention_core_pictures as pictures
 import nbformat
 import pytest
 from jupyter_client import BlockingKernelClient
@@ -227,10 +227,10 @@ def test_a_manager_that_keeps_its_notebooks_keeps_them_whole_and_is_still_of_its
             return path == "running.ipynb"
 
     manager, before = InMemory(), json.dumps(InMemory().kept)
-    attention_core_server.keep_pictures(manager, Sessions())
+    pictures.keep_pictures(manager, Sessions())
     (shown,) = manager.get("/lesson.ipynb")["content"]["cells"][0]["outputs"]
     assert VIEW not in shown["data"] and type(manager) is InMemory and json.dumps(manager.kept) == before
-    for move in attention_core_server.MOVERS:
+    for move in pictures.MOVERS:
         assert getattr(manager, move)("lesson.ipynb") is manager.kept
     alive = manager.get("/running.ipynb")["content"]["cells"][0]
     assert (
@@ -250,4 +250,23 @@ def test_the_names_of_our_views_are_those_of_the_package_and_need_no_list():
         if hasattr(getattr(module, name), "_repr_mimebundle_")
     }
     shown |= {"Prediction", "Experiment"}
-    assert shown <= attention_core_server.views()
+    assert shown <= pictures.views()
+
+
+def test_a_server_that_cannot_say_what_runs_hands_out_the_file():
+    class Sessions:
+        async def session_exists(self, path):
+            raise OSError("the database is locked")
+
+    class Manager:
+        def get(self, path, content=True, type=None, format=None):
+            return {
+                "type": "notebook",
+                "content": {"cells": [{"outputs": [OURS], "metadata": {}}], "metadata": {}},
+            }
+
+    for name in pictures.MOVERS:
+        setattr(Manager, name, lambda self, path: None)
+    manager = Manager()
+    pictures.keep_pictures(manager, Sessions())
+    assert VIEW in manager.get("lesson.ipynb")["content"]["cells"][0]["outputs"][0]["data"]

@@ -53,7 +53,7 @@ def test_each_file_of_the_package_is_installed(wheel):
 
 
 def test_the_servers_part_stands_beside_the_package(wheel):
-    assert "attention_core_server.py" in wheel
+    assert {"attention_core_server.py", "attention_core_pictures.py"} <= set(wheel)
     (config,) = (name for name in wheel if name.endswith("attention_core_server.json"))
     assert config.endswith("data/etc/jupyter/jupyter_server_config.d/attention_core_server.json")
 
