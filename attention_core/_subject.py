@@ -43,7 +43,8 @@ class Subject:
         self.alone = len(self.inputs) == 1
         self.takes_mask = self.by_name or by_place > len(self.inputs)
         self.n_q, self.n_k = self.inputs[0].shape[-2], self.inputs[-1].shape[-2]
-        self.dtype = torch.float32  # the coarsest in which an answer has come
+        self.dtypes = [torch.float32, torch.float32]  # the coarsest in which output and weights have come
+        self.sizes = [1.0, 1.0]  # the largest output, and the largest score that made the weights
 
     def _random_inputs(self, alone: bool) -> tuple[Tensor, ...]:
         n = 5
@@ -79,15 +80,14 @@ class Subject:
             said = what_happened(error).replace("\n", ", ")
             raise Fails(said[0].lower() + said[1:]) from error
         output, weights = _checked(answer, given[0].shape[-2], given[-1].shape[-2])
-        floating = [x.dtype for x in (output, weights) if x.is_floating_point()]
-        self.dtype = max([self.dtype, *floating], key=lambda dtype: torch.finfo(dtype).eps)
+        self._note(output.detach(), weights.detach())
         return (output, weights) if graph else (output.detach().float(), weights.detach().float())
 
     def twice(self, *arguments) -> tuple[Tensor, Tensor]:
         """The answer, once it is known to repeat: else no change could be blamed on an input."""
         first, second = self(*arguments), self(*arguments)
         offs = [float((x - y).abs().nan_to_num(0).max()) for x, y in zip(first, second, strict=True)]
-        if any(off > same for off, same in zip(offs, self.same, strict=True)):
+        if not all(off <= same for off, same in zip(offs, self.same, strict=True)):
             raise Fails(
                 f"the same inputs give answers {number(max(offs))} apart: is dropout, or another dice, on?"
             )
@@ -95,19 +95,38 @@ class Subject:
 
     @property
     def same(self) -> tuple[float, float]:
-        """How far apart two right answers `(output, weights)` to these inputs may be."""
+        """How far apart two right answers `(output, weights)` to these inputs may be; 0 where none is finite.
+
+        Of a function the inputs tell; of a module, which makes its own queries, what it has answered so far.
+        """
+        of_weights = self.dtypes[1]
+        of_output = max(self.dtypes, key=_eps)  # its way leads through the weights
         query, key, value = self.inputs * 3 if self.alone else self.inputs
-        if not self.is_module:
-            return attention_rounding(query, key, value, dtype=self.dtype)
-        # a matrix makes a vector longer by its norm at most; each head's scores are divided by its own √d_k
-        matrices = [p.detach().float() for p in self.attention.parameters() if p.ndim == 2 and p.numel()]
-        gain = max([1.0, *(float(torch.linalg.matrix_norm(p.nan_to_num(0, 0, 0), 2)) for p in matrices)])
-        dim = query.shape[-1]
-        scale = math.sqrt(getattr(self.attention, "num_heads", 1) / dim)
-        query, key, value = gain * query, gain * key, gain * value
-        output, weights = attention_rounding(query, key, value, scale=scale, dtype=self.dtype, before=(dim,))
-        mixed = rounding(self.dtype, dim, size=gain * float(value.abs().max()) if value.numel() else 0.0)
-        return gain * output + mixed, weights
+        if self.is_module:
+            (largest, score), dim = self.sizes, query.shape[-1]
+            scores = rounding(of_weights, dim, dim, dim, size=score)  # two projections, and a product
+            mixed = rounding(of_output, dim, self.n_k, self.n_k, dim, size=largest)
+            same = scores * largest + mixed, scores / 2 + rounding(of_weights, self.n_k)
+        else:
+            same = (
+                attention_rounding(query, key, value, dtype=of_output)[0],
+                attention_rounding(query, key, value, dtype=of_weights)[1],
+            )
+        return tuple(x if math.isfinite(x) else 0.0 for x in same)
+
+    def _note(self, *answer: Tensor) -> None:
+        """Keep in mind how coarse and how large an answer is."""
+        floating = [x.dtype if x.is_floating_point() else torch.float32 for x in answer]
+        self.dtypes = [max(pair, key=_eps) for pair in zip(self.dtypes, floating, strict=True)]
+        output, weights = (x.double()[x.isfinite() & (x != 0)].abs() for x in answer)
+        if output.numel():
+            self.sizes[0] = max(self.sizes[0], float(output.max()))
+        if weights.numel():  # shares tell how far apart their scores were
+            self.sizes[1] = max(self.sizes[1], float(weights.max().log() - weights.min().log()))
+
+
+def _eps(dtype: torch.dtype) -> float:
+    return torch.finfo(dtype).eps
 
 
 def _checked(answer, n_q: int, n_k: int) -> tuple[Tensor, Tensor]:

@@ -38,26 +38,28 @@ def rounding(dtype: torch.dtype, *sums: int, size: float = 1.0) -> float:
     return size * (2 * sum(sums) * within + BESIDE * max(1, len(sums)) * eps)
 
 
-# The longest way to a number in the lessons' own small examples: project, compare, share out, average and
-# project again, over at most 16 features or words, with no number above 8.
-LONGEST = (16,) * 5
-SAME = rounding(torch.float32, *LONGEST, size=8)
+# The longest way to a number in the lessons' own small examples: norm, project, compare, share out, average
+# and project again, over at most 12 features or words, with no number above 4.
+LONGEST = (12,) * 6
+SAME = rounding(torch.float32, *LONGEST, size=4)
 
 
 def agree(one: Tensor, other: Tensor, *sums: int, size: float | None = None) -> bool:
-    """Whether two results of one shape are the same but for rounding.
+    """Whether two results of one shape are the same but for rounding. Whole numbers are not rounded.
 
     Args:
         sums: as in `rounding`; dtype is that of the coarser result.
         size: as in `rounding`; unless given, the largest entry of the two, or 1 if that is larger. Give it
             where larger numbers cancel on the way, or where scores much above 1 go through a softmax.
 
-    Raises: ValueError for results of two shapes, or as in `rounding`.
+    Raises: ValueError for results of two shapes, a size that is not finite, or as in `rounding`.
     """
+    if size is not None and not math.isfinite(size):
+        raise ValueError(f"the size of the largest number must be finite, got {size}")
     one, other = (torch.as_tensor(x).detach() for x in (one, other))
     if one.shape != other.shape:
         raise ValueError(f"results of shapes {tuple(one.shape)} and {tuple(other.shape)} cannot be compared")
-    off = max(rounding(x.dtype, *sums) for x in (one, other))
+    off = max(rounding(x.dtype, *sums) if x.dtype.is_floating_point else 0.0 for x in (one, other))
     one, other = one.double(), other.double()
     if size is None:
         size = max([1.0, *(float(x[x.isfinite()].abs().max()) for x in (one, other) if x.isfinite().any())])
@@ -81,7 +83,7 @@ def attention_rounding(
     Arguments as for `scaled_dot_product_attention`; dtype is that of the answer, unless given the query's;
     before, the lengths of the sums that made query, key and value, as a projection does.
     """
-    dtype, d_k, n_k = dtype or query.dtype, query.shape[-1], key.shape[-2]
+    dtype, d_k, n_k = dtype or query.dtype, max(1, query.shape[-1]), key.shape[-2]
     scale = 1 / math.sqrt(d_k) if scale is None else abs(scale)
     longest_query, longest_key = (_largest(x.double().norm(dim=-1)) for x in (query, key))
     largest_score = scale * longest_query * longest_key  # at most: Cauchy and Schwarz

@@ -119,6 +119,11 @@ def test_the_coarser_dtype_counts():
     assert not agree(exact.bfloat16().double(), exact)
 
 
+def test_whole_numbers_are_not_rounded():
+    assert agree([1, 2], [1, 2]) and not agree([1, 2], [1, 3]) and agree([True], [True])
+    assert not agree(torch.tensor([1_000_000]), torch.tensor([1_000_001]), 500)
+
+
 def test_what_is_no_number():
     nan, infinite = torch.tensor([1.0, torch.nan]), torch.tensor([1.0, torch.inf])
     assert not agree(nan, nan) and not agree(nan, torch.ones(2)) and not agree(infinite, torch.ones(2))
@@ -135,7 +140,8 @@ def test_what_is_no_number():
         (lambda: rounding(torch.float32, 2.5), "whole number, 0 or more, got 2.5"),
         (lambda: rounding(torch.float32, 3, -1), "whole number, 0 or more, got -1"),
         (lambda: agree(torch.ones(2), torch.ones(3)), r"shapes \(2,\) and \(3,\) cannot be compared"),
-        (lambda: agree(torch.ones(2, dtype=torch.long), torch.ones(2)), "numbers of torch.int64"),
+        (lambda: agree(torch.ones(2), torch.ones(2), size=torch.inf), "must be finite, got inf"),
+        (lambda: agree(torch.ones(2), torch.ones(2), size=torch.nan), "must be finite, got nan"),
     ],
 )
 def test_refusals_in_words(call, message):

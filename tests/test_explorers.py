@@ -397,6 +397,7 @@ COLUMNS = " The columns do: is the softmax over queries?"
         ([[0, 0], [1, 0]], ""),  # it may look nowhere
         ([[0.5, 0.5005], [1, 0]], ""),  # as half precision has it
         ([[0.5, 0.5078125], [1, 0]], ""),  # and bfloat16
+        ([[0.3, 0.71], [1, 0]], "The row of “a” sums to 1.01, not to 1."),
         ([[0.5, 0.6], [1, 0]], "The row of “a” sums to 1.10, not to 1."),
         ([[0.5, 0.5], [0.5, 0]], "The row of “b” sums to 0.50, not to 1."),
         ([[1, 1], [0, 0]], "The row of “a” sums to 2.00, not to 1." + COLUMNS),

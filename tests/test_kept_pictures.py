@@ -197,6 +197,34 @@ def test_what_is_moved_is_moved_whole(lab, lesson):
     (lab.root / "renamed.ipynb").unlink()
 
 
+def test_a_picture_in_place_of_a_view_that_is_gone_costs_no_signature(lab, lesson):
+    """JupyterLab sends back which cells it trusted: those of ours without their views are not to spoil it."""
+    (lab.root / lesson).unlink()
+    page = output("a table", picture=False, view=False, **{"text/html": "<b>1</b>"})
+    cells = [new_code_cell("x", outputs=[one], execution_count=1) for one in (OURS, page)]
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC}), lab.root / lesson)
+    ask(lab, "POST", f"contents/{lesson}/trust")
+    body = {"path": lesson, "name": "", "type": "notebook", "kernel": {"name": "python3"}}
+    session = ask(lab, "POST", "sessions", body)
+    book = handed_out(lab, lesson, type="notebook")
+    assert [cell["metadata"]["trusted"] for cell in book["cells"]] == [not asks(lab), True]
+    book["cells"][1]["source"] = "changed"
+    ask(lab, "PUT", f"contents/{lesson}", {"type": "notebook", "format": "json", "content": book})
+    ask(lab, "DELETE", f"sessions/{session['id']}")
+    book = handed_out(lab, lesson, type="notebook")
+    assert [cell["metadata"]["trusted"] for cell in book["cells"]] == [True, True]
+    assert book["cells"][1]["source"] == "changed" and VIEW not in book["cells"][0]["outputs"][0]["data"]
+
+
+@pytest.mark.parametrize("text", [None, 5, [5], {}])
+def test_an_output_that_is_none_is_shown_as_it_always_was(lab, lesson, text):
+    book = json.loads((lab.root / lesson).read_bytes())
+    book["cells"][0]["outputs"][0]["data"]["text/plain"] = text
+    (lab.root / lesson).write_text(json.dumps(book))
+    shown = handed_out(lab, lesson, type="notebook")
+    assert VIEW in shown["cells"][0]["outputs"][0]["data"]
+
+
 def test_other_files_and_a_notebook_without_content_are_as_ever(lab, lesson):
     (lab.root / "words.txt").write_text("AttentionHeatmap(1)")
     assert handed_out(lab, "words.txt") == "AttentionHeatmap(1)"
@@ -251,6 +279,7 @@ def test_the_names_of_our_views_are_those_of_the_package_and_need_no_list():
     }
     shown |= {"Prediction", "Experiment"}
     assert shown <= pictures.views()
+    assert not {"MultiHeadAttention", "Result", "Task", "Frame"} & pictures.views()
 
 
 def test_a_server_that_cannot_say_what_runs_hands_out_the_file():

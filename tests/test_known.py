@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from ipywidgets import Widget
 
 from attention_core import practice  # it has a view of its own
 from attention_core.live import (
@@ -29,7 +30,8 @@ def views(of=Known):
 
 
 VIEWS = sorted(
-    {kind for kind in views() if kind.__module__.startswith("attention_core")}, key=lambda kind: kind.__name__
+    {kind for kind in views() if kind.__module__.startswith("attention_core") and issubclass(kind, Widget)},
+    key=lambda kind: kind.__name__,
 )
 
 
@@ -43,7 +45,11 @@ def test_an_unknown_argument_is_refused_before_anything_is_made(kind):
 def test_what_it_computes_is_no_argument(kind):
     takes, of_ipywidgets = kind._takes()
     assert not {"weights", "output", "distances", "difference"} & set(takes) or kind is AttentionHeatmap
-    assert of_ipywidgets == ["layout", "tabbable", "tooltip"]
+    assert (
+        {"layout", "tabbable", "tooltip"}
+        <= set(of_ipywidgets)
+        <= {"box_style", "layout", "tabbable", "tooltip"}
+    )
 
 
 def test_arguments_of_a_heatmap():
@@ -106,6 +112,27 @@ def test_an_explorer_of_ones_own_has_attributes_of_its_own():
     mine.mine, mine._private = 3, 4
     with pytest.raises(AttributeError, match="Mine has no attribute other to set"):
         mine.other = 5
+
+
+def test_a_learners_own_view_may_take_and_have_what_it_likes():
+    class Mine(AttentionHeatmap):
+        note = None
+
+        def __init__(self, weights, **options):
+            self.colour, self.given = options.pop("colour", None), options
+            super().__init__(weights, **options)
+
+    mine = Mine(WEIGHTS, colour="red", title="mine", layout={"width": "9em"})
+    mine.note = "changed"
+    assert (mine.colour, mine.title, mine.layout.width, mine.note) == ("red", "mine", "9em", "changed")
+    assert set(mine.given) == {"title", "layout"}
+    with pytest.raises(AttributeError, match="Mine has no attribute other to set"):
+        mine.other = 5
+
+
+def test_an_experiments_controls_may_have_any_name():
+    experiment = Experiment(lambda layout, tooltip: WEIGHTS, layout=["a", "b"], tooltip=["c", "d"])
+    assert experiment.controls["layout"].value == "a" and experiment.controls["tooltip"].value == "c"
 
 
 def test_the_pages_help_shows_the_arguments():

@@ -541,3 +541,46 @@ def test_a_module_that_has_lost_its_numbers_is_answered_in_words():
     with torch.no_grad():
         layer.to_query.weight.fill_(math.nan)
     assert "nan" in repr(probes.run(layer)).lower()
+
+
+class Leaky(nn.Module):
+    """Attends without its mask, and has a table beside, as a model has of its words or positions."""
+
+    def __init__(self, dim: int, rows: int):
+        super().__init__()
+        self.dim, self.inside = dim, MultiHeadAttention(dim, 2)
+        self.table = nn.Parameter(torch.randn(rows, dim))
+
+    def forward(self, query, key, value, allowed=None):
+        return self.inside(query, key, value)
+
+
+@pytest.mark.parametrize("rows", [8, 512, 30_000])
+@pytest.mark.parametrize("dim", [8, 64])
+def test_a_large_table_beside_hides_no_leak(dim, rows):
+    torch.manual_seed(0)
+    leaky = Leaky(dim, rows)
+    assert not probes.causality(leaky) and not probes.cached_equals_uncached(leaky)
+
+
+def test_numbers_that_are_not_finite_make_nothing_true():
+    def looks_ahead(query, key, value, allowed=None):
+        return scaled_dot_product_attention(query, key, value)
+
+    for bad in (math.inf, 3e38, math.nan):
+        inputs = [torch.randn(5, 4, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+        inputs[2][4, 0] = bad
+        assert not probes.causality(looks_ahead, inputs=tuple(inputs)), bad
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_buys_no_row_of_five_percent_too_much(dtype):
+    def too_much(query, key, value, allowed=None):
+        output, weights = scaled_dot_product_attention(query, key, value, allowed)
+        return output, (1.05 * weights).to(dtype)
+
+    def half_beside(query, key, value, allowed=None):
+        output, weights = scaled_dot_product_attention(query, key, value, allowed)
+        return output.to(dtype), 1.0005 * weights
+
+    assert not probes.rows_sum_to_one(too_much) and not probes.rows_sum_to_one(half_beside)

@@ -51,7 +51,7 @@ def call_attention(
 def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None) -> str:
     """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask."""
     sums, exact = weights.sum(-1), rounding(torch.float32)
-    near = rounding(torch.bfloat16, len(words))  # the function may have computed in half precision
+    near = (rounding(_half(weights)) + rounding(torch.float32, len(words), len(words))) / 2  # 1 is exact
     for word, row, total in zip(words, weights, sums.tolist(), strict=True):
         if row.isnan().any():
             return f"The row of “{word}” holds NaN, not numbers: was 0 divided by 0?"
@@ -69,6 +69,11 @@ def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None)
             gives = f"“{words[row]}” gives {weight:.2f} to “{words[column]}”"
             return f"{gives}, which the mask forbids: does the function use it?"
     return ""
+
+
+def _half(weights: Tensor) -> torch.dtype:
+    """The half precision in which a function may have computed them: bfloat16 only if it holds them all."""
+    return torch.bfloat16 if weights.bfloat16().to(weights).equal(weights) else torch.float16
 
 
 def _swapped(answer, n_q: int, n_k: int) -> str:

@@ -47,7 +47,7 @@ class Case:
     stage: mistakes at an early stage are named before later ones are looked at, so that two mistakes at
     two stages are told one after the other. Within a stage the smallest case comes first. hint: said when
     the answer raises here. beside: what to show next to expected and got, as (name, tensor). near: how far
-    apart two right answers may be, where rounding counts for more than in the other cases.
+    apart two right answers may be.
     """
 
     words: str

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from attention_core import causal_mask as our_causal_mask
 from attention_core import scaled_dot_product_attention
 from attention_core._calling import takes
-from attention_core.agreement import attention_rounding
+from attention_core.agreement import attention_rounding, rounding
 from attention_core.practice import recipes
 from attention_core.practice.evidence import about_attention, about_places, about_shares
 from attention_core.practice.exercise import Bug, Case, Exercise, Stop, by_place, random
@@ -27,7 +28,7 @@ def _softmax_cases() -> list[Case]:
     one, batch = random(4, seed=5), random(2, 3, 4, seed=6)
     rows = "To divide each row by its own sum, keep the dimension that is summed: keepdim=True."
     last = "The last dimension is the one to sum over, however many there are: dim=-1."
-    return [
+    cases = [
         Case("2 rows of 3 scores", (small,), 0, rows, (("scores", small),)),
         Case("4 rows of 5 scores", (random(4, 5, seed=3),), 0, rows),
         Case("5 rows of 2 scores, float64", (random(5, 2, seed=4, dtype=torch.float64),), 0, rows),
@@ -36,6 +37,12 @@ def _softmax_cases() -> list[Case]:
         Case("2 rows of large scores", (large,), 2, beside=(("scores", large),)),
         Case("2 rows, a score in each being −∞", (hidden,), 3, beside=(("scores", hidden),)),
     ]
+    return [replace(case, near=_near_of_shares(case.inputs[0])) for case in cases]
+
+
+def _near_of_shares(scores: Tensor) -> float:
+    largest = float(scores[scores.isfinite()].abs().max())
+    return rounding(torch.float32, scores.shape[-1], size=max(1.0, largest))
 
 
 _SOFTMAX_WORDS = {
@@ -159,7 +166,6 @@ def _attention_cases() -> list[Case]:
     small = _qkv(n_q=2, n_k=3, d_k=4, d_v=5, seed=27, decimals=1)
     tall = _qkv(n_q=4, n_k=6, d_k=5, d_v=3, seed=3)
     wide = _qkv(n_q=5, n_k=2, d_k=3, d_v=6, seed=4, dtype=torch.float64)
-    sharp = (small[0] * 400, *small[1:])
     batch = _qkv(2, n_q=3, n_k=4, d_k=6, d_v=5, seed=5)
     deep = _qkv(2, 3, n_q=4, n_k=3, d_k=5, d_v=7, seed=6)
     words = _qkv(n_q=3, n_k=3, d_k=4, d_v=2, seed=2, decimals=1)
@@ -173,7 +179,7 @@ def _attention_cases() -> list[Case]:
     table = "A score is a query's dot product with a key: query @ key.transpose(-2, -1), one row a query."
     ends = "Only the last two dimensions take part: key.transpose(-2, -1), softmax over dim=-1."
     masked = "allowed is boolean and fits the scores: scores.masked_fill(~allowed, -math.inf)."
-    return [
+    cases = [
         Case("2 queries × 3 keys", small, 0, table),
         Case("4 queries × 6 keys", tall, 0, table),
         Case("5 queries × 2 keys, float64", wide, 0, table),
@@ -184,16 +190,14 @@ def _attention_cases() -> list[Case]:
         Case(
             "a batch of 2, the last keys being padding", (*batch, padding), 2, masked, (("allowed", padding),)
         ),
-        Case(
-            "2 queries × 3 keys, with scores of some hundreds",
-            sharp,
-            3,
-            near=max(attention_rounding(*sharp)),  # of large scores the last bits are large
-        ),
+        Case("2 queries × 3 keys, with scores of some hundreds", (small[0] * 400, *small[1:]), 3),
         Case("3 words, of which word 1 may look nowhere", (*words, nowhere), 4, "", (("allowed", nowhere),)),
         Case(
             "a batch of 2, the second all padding", (*batch, all_padding), 4, "", (("allowed", all_padding),)
         ),
+    ]
+    return [
+        replace(case, near=max(attention_rounding(*case.inputs[:3], dtype=torch.float32))) for case in cases
     ]
 
 

@@ -57,9 +57,15 @@ def keep_pictures(contents, sessions) -> None:
             return answer
         return _changed(answer, _with_leave if _now(_runs(sessions, asked)) else _as_picture, ours)
 
-    contents.get = get
-    for name in MOVERS:
-        setattr(contents, name, _as_a_whole(getattr(contents, name)))
+    moves = {name: _as_a_whole(getattr(contents, name)) for name in MOVERS if hasattr(contents, name)}
+
+    def save(model, *args, **options):
+        """A cell that showed its picture, its view being gone, does not keep the others from being signed."""
+        model = _changed(model, _with_leave, ours) if _has_pictures(model, ours) else model
+        return moves["save"](model, *args, **options)
+
+    for name, method in {"get": get, **moves, **({"save": save} if "save" in moves else {})}.items():
+        setattr(contents, name, method)
 
 
 def _as_a_whole(move: Callable) -> Callable:
@@ -85,27 +91,31 @@ def _as_a_whole(move: Callable) -> Callable:
 
 
 def views() -> set[str]:
-    """Names of the package's classes, read and not imported: the text of our outputs begins with one."""
+    """Names of the package's views, read and not imported: the text of our outputs begins with one."""
     found = find_spec("attention_core")
     folders = [Path(place) for place in found.submodule_search_locations] if found else []
     sources = [file.read_text("utf-8") for folder in folders for file in folder.rglob("*.py")]
-    return {name for source in sources for name in re.findall(r"^class ([A-Z]\w*)", source, re.MULTILINE)}
+    view = re.compile(r"^class ([A-Z]\w*)\(.*\b(?:Known|ForProjector|\w*Explorer)\b", re.MULTILINE)
+    return {name for source in sources for name in view.findall(source)}
 
 
 def _has_pictures(model: dict, ours: re.Pattern) -> bool:
     """Whether it is a notebook with an output of ours, and none that brings its widgets' state along."""
-    content = model.get("content") if model.get("type") == "notebook" else None
-    if not content or "widgets" in content.get("metadata", {}):
+    try:
+        content = model.get("content") if model.get("type") == "notebook" else None
+        if not content or "widgets" in content.get("metadata", {}):
+            return False
+        outputs = [output for cell in content.get("cells", ()) for output in cell.get("outputs", ())]
+        return any(_is_ours(output, ours) for output in outputs)
+    except (AttributeError, TypeError):  # not what a notebook looks like: the page says so, as it always did
         return False
-    return any(
-        _is_ours(output, ours) for cell in content.get("cells", ()) for output in cell.get("outputs", ())
-    )
 
 
 def _is_ours(output: dict, ours: re.Pattern) -> bool:
     data = output.get("data", {})
     text = data.get("text/plain", "")
-    return VIEW in data and "image/png" in data and bool(ours.match("".join(text)))
+    text = "".join(text) if isinstance(text, list) else text
+    return VIEW in data and "image/png" in data and isinstance(text, str) and bool(ours.match(text))
 
 
 def _changed(model: dict, change: Callable[[dict, re.Pattern], dict], ours: re.Pattern) -> dict:
@@ -143,7 +153,8 @@ def _with_leave(cell: dict, ours: re.Pattern, alive: set[str] | None = None) -> 
 async def _runs(sessions, path: str) -> bool:
     """Whether a kernel runs for the notebook; as if one did where that cannot be said."""
     try:
-        return await sessions.session_exists(path)
+        answer = sessions.session_exists(path)
+        return bool(await answer if inspect.isawaitable(answer) else answer)
     except Exception as error:
         _log.warning("whether a kernel runs for %s is not known: %r", path, error)
         return True
