@@ -114,7 +114,7 @@ def _has_pictures(model: dict, ours: re.Pattern) -> bool:
 def _is_ours(output: dict, ours: re.Pattern) -> bool:
     data = output.get("data", {})
     text = data.get("text/plain", "")
-    text = "".join(text) if isinstance(text, list) else text
+    text = "".join(map(str, text)) if isinstance(text, list) else text
     return VIEW in data and "image/png" in data and isinstance(text, str) and bool(ours.match(text))
 
 
