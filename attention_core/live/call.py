@@ -51,7 +51,8 @@ def call_attention(
 def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None) -> str:
     """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask."""
     sums, exact = weights.sum(-1), rounding(torch.float32)
-    near = (rounding(_half(weights)) + rounding(torch.float32, len(words), len(words))) / 2  # 1 is exact
+    # in half precision the row's sum and the division by it are rounded, by eps / 2 each; then it is added up
+    near = torch.finfo(_half(weights)).eps + rounding(torch.float32, len(words)) / 2
     for word, row, total in zip(words, weights, sums.tolist(), strict=True):
         if row.isnan().any():
             return f"The row of “{word}” holds NaN, not numbers: was 0 divided by 0?"
