@@ -129,7 +129,7 @@ def test_a_scheme_is_switched_and_words_are_shuffled(page_of):
     now = until(lambda: painted(box), lambda now: now != before)
     box.get_by_role("button", name="Shuffle the words").click()
     until(lambda: painted(box), lambda later: later != now)
-    assert float(notebook.execute("print(positions.difference)")) > 0.01
+    until(lambda: float(notebook.execute("print(positions.difference)")), lambda d: d > 0.01)
     box.get_by_role("button", name="none", exact=True).first.click()
     until(lambda: float(notebook.execute("print(positions.difference)")), lambda d: d < 1e-5)
 
@@ -155,4 +155,4 @@ def test_a_training_is_watched_stopped_and_replayed(page_of):
     box.locator(".at-slider").focus()
     notebook.page.keyboard.press("Home")  # back to before the first step
     until(lambda: painted(box), lambda now: now != last)
-    assert notebook.execute("print(view.frame)").strip() == "0"
+    until(lambda: notebook.execute("print(view.frame)").strip(), lambda frame: frame == "0")

@@ -180,7 +180,7 @@ def test_each_row_on_its_own_scale(explorer):
     explorer.box.get_by_label("each row on its own scale").check()
     explorer.repaints(before)
     expect(explorer.map.locator(".ah-legend")).to_contain_text("row’s largest")
-    assert explorer.execute("print(explorer.heatmap.per_row)") == "True\n"
+    until(lambda: explorer.execute("print(explorer.heatmap.per_row)"), lambda said: said == "True\n")
 
 
 @pytest.mark.parametrize(("kind", "starts"), [("PNG", b"\x89PNG"), ("SVG", b"<?xml")], ids=["PNG", "SVG"])

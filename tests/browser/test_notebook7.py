@@ -43,6 +43,11 @@ def page(tmp_path_factory, chromium):
         context.close()
 
 
+def pinned(page) -> str:
+    """Ask until it is as wanted: ipywidgets holds a change back while the kernel answers the one before."""
+    return page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)").strip()
+
+
 def test_the_slider_moves_the_heatmap(page):
     box = page.locator(".attention-explorer:has(.ah-grid)").first
     box.scroll_into_view_if_needed()
@@ -72,9 +77,7 @@ def test_pointing_reads_a_cell_and_a_click_arrives_in_python(page):
     expect(said).to_have_text(re.compile("gives .* of its attention"))
     page.mouse.down()
     page.mouse.up()
-    # ipywidgets holds a change back while the kernel still answers the one before
-    pinned = lambda: page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)").strip()  # noqa: E731
-    assert until(pinned, lambda rows: rows != "[]") == "[2]"
+    assert until(lambda: pinned(page), lambda rows: rows != "[]") == "[2]"
 
 
 def test_the_keys_of_slider_and_map_stay_with_them(page):
@@ -97,7 +100,6 @@ def test_the_keys_of_slider_and_map_stay_with_them(page):
     words = box.locator(".ah-say").inner_text()
     page.keyboard.press("ArrowUp")
     expect(box.locator(".ah-say")).not_to_have_text(words)
-    pinned = page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)")
+    before = pinned(page)
     page.keyboard.press("Enter")
-    page.wait_for_function(IDLE)
-    assert page.evaluate(EXECUTE, "print(explorer.heatmap.pinned)") != pinned
+    until(lambda: pinned(page), lambda rows: rows != before)

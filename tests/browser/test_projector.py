@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from lab import until
 from playwright.sync_api import expect
 
 EXPLORER = """
@@ -56,8 +57,7 @@ def test_the_box_under_the_map_makes_everything_larger(notebook):
     toggle.focus()
     notebook.page.keyboard.press("Space")
     notebook.page.wait_for_function("() => document.querySelector('.attention-projector .ah-projector')")
-    notebook.page.wait_for_function("() => kernel().status === 'idle'")
-    assert notebook.execute("print(explorer.projector)").strip() == "True"
+    until(lambda: notebook.execute("print(explorer.projector)").strip(), lambda on: on == "True")
     large = box.evaluate(SEEN)
     assert large["label"] >= 20 and large["readout"] >= 24 and large["caption"] >= 18
     assert large["line"] >= 1.9 * small["line"]
@@ -67,7 +67,7 @@ def test_the_box_under_the_map_makes_everything_larger(notebook):
     toggle.click()
     notebook.page.wait_for_function("() => !document.querySelector('.attention-projector')")
     assert box.evaluate(SEEN) == small
-    assert notebook.execute("print(explorer.projector)").strip() == "False"
+    until(lambda: notebook.execute("print(explorer.projector)").strip(), lambda on: on == "False")
 
 
 @pytest.mark.parametrize("width", [1280, 700])
