@@ -19,7 +19,7 @@ from PIL import Image
 
 import attention_core.live
 from attention_core import causal_mask
-from attention_core.live import AttentionHeatmap, picture
+from attention_core.live import AttentionHeatmap, still
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 WEIGHTS = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
@@ -176,7 +176,7 @@ def test_labels_are_thinned_until_none_overlaps_another(shape):
     box, per_inch = ax.get_window_extent(), figure.dpi
     for ticks, length, lean in (
         (ax.get_yticklabels(), box.height, 1.0),
-        (ax.get_xticklabels(), box.width, math.sin(math.radians(picture.SLANT))),
+        (ax.get_xticklabels(), box.width, math.sin(math.radians(still.SLANT))),
     ):
         pitch = length / shape[-1] * (int(ticks[1].get_text()) - int(ticks[0].get_text())) * lean
         assert pitch >= 0.85 * ticks[0].get_fontsize() / 72 * per_inch  # letters are lower than their line
@@ -317,8 +317,8 @@ def test_the_bundle_has_text_a_real_picture_and_the_live_view():
     image.load()
     assert image.format == "PNG" and min(image.size) > 200
     size = metadata["image/png"]  # shown smaller than it is, for sharp text
-    assert size["width"] * picture.PIXELS == pytest.approx(image.width, abs=2)
-    assert size["height"] * picture.PIXELS == pytest.approx(image.height, abs=2)
+    assert size["width"] * still.PIXELS == pytest.approx(image.width, abs=2)
+    assert size["height"] * still.PIXELS == pytest.approx(image.height, abs=2)
     assert data[VIEW] == {"version_major": 2, "version_minor": 0, "model_id": heatmap.model_id}
     json.dumps(data)
 
@@ -333,7 +333,7 @@ def test_the_picture_is_of_what_is_shown_now():
 
 def test_nothing_is_drawn_on_the_path_of_a_slider_move(monkeypatch):
     heatmap = AttentionHeatmap(WEIGHTS)
-    monkeypatch.setattr(picture, "heatmap_figure", lambda *_, **__: pytest.fail("a picture was made"))
+    monkeypatch.setattr(still, "heatmap_figure", lambda *_, **__: pytest.fail("a picture was made"))
     heatmap.weights = WEIGHTS.flip(0)
     heatmap.pinned = [0]
     repr(heatmap)
@@ -404,9 +404,9 @@ def test_no_script_or_style_asks_another_host(name):
 
 def test_the_palette_is_matplotlibs_viridis_in_the_browser_too():
     sent = np.frombuffer(AttentionHeatmap(WEIGHTS)._palette, np.uint8).reshape(256, 3)
-    drawn = picture.colours()(np.arange(256), bytes=True)[:, :3]
+    drawn = still.colours()(np.arange(256), bytes=True)[:, :3]
     assert np.abs(sent.astype(int) - drawn).max() <= 1
-    assert picture.colours().name == "viridis"
+    assert still.colours().name == "viridis"
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.1, 0.37, 0.62, 1.0])
@@ -425,7 +425,7 @@ def test_the_scale_is_fixed_unless_each_row_has_its_own():
         drawn = cell_pixels(AttentionHeatmap(weights, per_row=per_row), row, 0)
         return np.median(drawn.reshape(-1, 3), axis=0) / 255
 
-    fixed, own = picture.colours()(0.2)[:3], picture.colours()(1.0)[:3]
+    fixed, own = still.colours()(0.2)[:3], still.colours()(1.0)[:3]
     assert np.abs(colour(0, per_row=False) - fixed).max() < 0.02
     assert np.abs(colour(0, per_row=True) - own).max() < 0.02
     assert np.abs(colour(1, per_row=True) - own).max() < 0.02
@@ -435,7 +435,7 @@ def test_the_scale_is_fixed_unless_each_row_has_its_own():
 
 def test_a_row_of_zeros_on_its_own_scale_stays_dark():
     drawn = cell_pixels(AttentionHeatmap(torch.tensor([[0.0, 0.0], [0.5, 0.5]]), per_row=True), 0, 0)
-    assert near(drawn, picture.colours()(0.0)) > 0.9
+    assert near(drawn, still.colours()(0.0)) > 0.9
 
 
 def test_forbidden_cells_are_hatched_and_not_merely_dark():
@@ -444,19 +444,19 @@ def test_forbidden_cells_are_hatched_and_not_merely_dark():
     forbidden, zero = cell_pixels(heatmap, 0, 1), cell_pixels(heatmap, 1, 1)
     lines, ground = near(forbidden, "#8a9097", 40), near(forbidden, "white", 20)
     assert 0.02 < lines < 0.6 and ground > 0.3 and lines + ground > 0.6
-    assert near(forbidden, picture.colours()(0.0)) == 0
-    assert near(zero, picture.colours()(0.0)) > 0.9
+    assert near(forbidden, still.colours()(0.0)) == 0
+    assert near(zero, still.colours()(0.0)) > 0.9
     unmasked = AttentionHeatmap(torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
-    assert near(cell_pixels(unmasked, 0, 1), picture.colours()(0.0)) > 0.9
+    assert near(cell_pixels(unmasked, 0, 1), still.colours()(0.0)) > 0.9
 
 
 def test_not_a_number_has_a_colour_that_the_map_does_not_contain():
     heatmap = AttentionHeatmap(torch.tensor([[math.nan, 0.5], [0.5, 0.5]]))
     drawn = cell_pixels(heatmap, 0, 0)
-    assert near(drawn, picture.NOT_A_NUMBER) > 0.5
-    distance = np.abs(picture.colours()(np.linspace(0, 1, 256))[:, :3] - colors.to_rgb(picture.NOT_A_NUMBER))
+    assert near(drawn, still.NOT_A_NUMBER) > 0.5
+    distance = np.abs(still.colours()(np.linspace(0, 1, 256))[:, :3] - colors.to_rgb(still.NOT_A_NUMBER))
     assert distance.max(-1).min() > 0.1
-    assert near(cell_pixels(heatmap, 1, 0), picture.NOT_A_NUMBER) == 0
+    assert near(cell_pixels(heatmap, 1, 0), still.NOT_A_NUMBER) == 0
     for per_row in (False, True):
         heatmap.per_row = per_row
         heatmap._repr_mimebundle_()
@@ -484,7 +484,7 @@ def texts(ax):
     ],
 )  # fmt: skip
 def test_a_number_is_as_short_as_it_can_be_without_lying(weight, shown):
-    assert picture.number(weight) == shown
+    assert still.number(weight) == shown
 
 
 def test_numbers_stand_in_the_cells_where_they_fit():
@@ -541,9 +541,9 @@ def test_pinned_rows_are_framed_and_rows_that_are_gone_are_not():
     patches = heatmap.figure().axes[0].patches
     assert [(patch.get_y(), patch.get_width()) for patch in patches] == [(0.5, 2)]
     rim = cell_pixels(heatmap, 1, 0, inner=1.1)
-    assert near(rim, picture.PIN, 30) > 0
+    assert near(rim, still.PIN, 30) > 0
     heatmap.pinned = []
-    assert near(cell_pixels(heatmap, 1, 0, inner=1.1), picture.PIN, 30) == 0
+    assert near(cell_pixels(heatmap, 1, 0, inner=1.1), still.PIN, 30) == 0
 
 
 WEIRD = [

@@ -11,7 +11,7 @@ import torch
 import traitlets
 
 from attention_core.agreement import SAME
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.back_row import ForProjector
 from attention_core.live.page import joined
 
@@ -106,7 +106,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
 
     @traitlets.default("_palette")
     def _default_palette(self) -> bytes:
-        return picture.palette()
+        return still.palette()
 
     @property
     def weights(self) -> torch.Tensor | None:
@@ -128,7 +128,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         """The same picture for matplotlib, unknown to pyplot, with what is pinned."""
         weights, allowed = self.weights, self.allowed
         by_head = np.zeros((1, 0, 0)) if weights is None else _by_head(weights).numpy()
-        return picture.heatmap_figure(
+        return still.heatmap_figure(
             by_head,
             self.query_labels,
             self.key_labels,
@@ -159,7 +159,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         return self._frame[name] if self._frame else []
 
     def _export(self, kind: str) -> bytes:
-        return picture.svg(self.figure()) if kind == "svg" else picture.png(self.figure())[0]
+        return still.svg(self.figure()) if kind == "svg" else still.png(self.figure())[0]
 
     def _save_asked(self, _widget, content: dict, _buffers) -> None:
         if (kind := content.get("save")) in _MIME:
@@ -188,7 +188,7 @@ def facts(heatmap: AttentionHeatmap) -> str:
 
 def mimebundle(widget, figure: "Figure") -> tuple[dict, dict]:
     """The live view of `widget` for a page with a kernel, and text and a picture for one without."""
-    image, size = picture.png(figure)
+    image, size = still.png(figure)
     data = {
         "text/plain": repr(widget),
         "image/png": base64.b64encode(image).decode(),

@@ -10,7 +10,7 @@ import traitlets
 
 from attention_core import scaled_dot_product_attention
 from attention_core.agreement import attention_rounding
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import Explorer, checked_temperature, linked_slider
 from attention_core.live.heatmap import AttentionHeatmap
@@ -78,7 +78,7 @@ class LookUpExplorer(Explorer):
 
     def figure(self) -> "Figure":
         """Both planes and the row of weights."""
-        figure = picture.blank(6.6, 3.9)
+        figure = still.blank(6.6, 3.9)
         for plane, ax in zip((self.asking, self.answer), figure.subplots(1, 2), strict=True):
             plane.draw(ax)
         row = [] if self.weights is None else self.weights[0].tolist()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attention_core import MultiHeadAttention, merge_heads, scaled_dot_product_attention, split_heads, words
 from attention_core._calling import what_happened
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap, facts
@@ -206,7 +206,7 @@ class MultiHeadExplorer(Explorer):
         """All maps, and below them what the strip and the line about the output say."""
         figure = self.heatmap.figure()
         if self.weights is not None:
-            sums = picture.sums_in_words(self.weights.numpy())
+            sums = still.sums_in_words(self.weights.numpy())
             figure.supxlabel(f"Each row is one query; {sums}.\n{self._facts()}", fontsize=8)
         return figure
 

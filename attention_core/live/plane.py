@@ -7,7 +7,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.heatmap import mimebundle
 from attention_core.live.known import Known
 from attention_core.live.page import joined
@@ -126,7 +126,7 @@ class Plane(Known, anywidget.AnyWidget):
 
     def figure(self) -> "Figure":
         """The plane as a matplotlib figure, unknown to pyplot."""
-        figure = picture.blank(3.2, 3.5)
+        figure = still.blank(3.2, 3.5)
         self.draw(figure.subplots())
         return figure
 

@@ -10,7 +10,7 @@ import traitlets
 from torch import Tensor
 
 from attention_core import rotate_by_position, sinusoidal_table
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.explorers import Explorer, linked_slider
 from attention_core.live.known import Known
 from attention_core.live.page import joined
@@ -43,7 +43,7 @@ class SinusoidMap(Known, anywidget.AnyWidget):
     said = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(self):
-        super().__init__(_palette=picture.palette(COLOURS))
+        super().__init__(_palette=still.palette(COLOURS))
 
     def show(
         self, table: Tensor, line: Tensor, low: Tensor, high: Tensor, name: str, said: list[str]
@@ -63,7 +63,7 @@ class SinusoidMap(Known, anywidget.AnyWidget):
         name = self._drawn[4]
         n, dim = table.shape
         here, there = self.position, self.position + self.distance
-        figure = picture.blank(7.4, 5.4)
+        figure = still.blank(7.4, 5.4)
         grid = figure.add_gridspec(2, 2, width_ratios=(5, 2), height_ratios=(5, 2.2))
         ax = figure.add_subplot(grid[0, 0])
         image = ax.imshow(

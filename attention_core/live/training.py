@@ -20,7 +20,7 @@ import traitlets
 from torch import Tensor, nn
 
 from attention_core._calling import a
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.known import Known
@@ -383,7 +383,7 @@ class TrainingView(Explorer):
         moments = _moments(kept, self.layer, 5)
         heads = [self.head] if self.head is not None else range(len(moments[0].weights[self.layer]))
         height = (1.7 if self.history else 0) + 1.75 * len(heads) + 0.4
-        figure = picture.blank(8.2, height)
+        figure = still.blank(8.2, height)
         parts = figure.subfigures(2, 1, height_ratios=(1.7, height - 1.7)) if self.history else (None, figure)
         if self.history:
             axes = parts[0].subplots(1, len(self.history), squeeze=False)[0]
@@ -455,7 +455,7 @@ def _draw_map(ax, weights: Tensor, allowed: Tensor | None):
         shown = np.ma.masked_where(~allowed.expand(weights.shape).numpy(), shown)
         ax.patch.set(hatch="//////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
     ax.set(xticks=(), yticks=())
-    return ax.imshow(shown, cmap=picture.COLOURS, vmin=0, vmax=1)
+    return ax.imshow(shown, cmap=still.COLOURS, vmin=0, vmax=1)
 
 
 def _draw_curve(ax, name: str, steps: list[int], values: list[float], moments: list[int]) -> None:
@@ -465,8 +465,8 @@ def _draw_curve(ax, name: str, steps: list[int], values: list[float], moments: l
     finite = y[np.isfinite(y)]
     ax.set_ylim(min(0, finite.min(initial=0)), max(1, finite.max(initial=1)) * 1.05)
     for moment in moments:
-        ax.axvline(moment, color=picture.QUIET, linewidth=0.6, linestyle=":")
-    ax.set_xlabel("steps; dotted: the maps below", fontsize=8, color=picture.QUIET)
+        ax.axvline(moment, color=still.QUIET, linewidth=0.6, linestyle=":")
+    ax.set_xlabel("steps; dotted: the maps below", fontsize=8, color=still.QUIET)
     ax.tick_params(labelsize=8)
     ax.spines[["top", "right"]].set_visible(False)
 

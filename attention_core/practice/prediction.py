@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anywidget
 import traitlets
 
-from attention_core.live import picture
+from attention_core.live import still
 from attention_core.live.heatmap import mimebundle
 from attention_core.live.known import Known
 from attention_core.live.page import joined
@@ -94,7 +94,7 @@ class Prediction(Known, anywidget.AnyWidget):
         rows = [textwrap.wrap(self.question, 78) or [""]]
         rows += [textwrap.wrap(self._marked(place), 80) or [""] for place in range(len(self.options))]
         heights = [0.165 * len(row) + (0.14 if i == 0 else 0.2) for i, row in enumerate(rows)]
-        figure = picture.blank(6.6, sum(heights) + 0.06, layout=None)
+        figure = still.blank(6.6, sum(heights) + 0.06, layout=None)
         top = sum(heights)
         box = {"boxstyle": "round,pad=0.35", "facecolor": "#f4f5f7", "edgecolor": "#b9bec4"}
         for i, row in enumerate(rows):
