@@ -192,12 +192,16 @@ REFUSED = {
         "weights must be (n_q, n_k) or (heads, n_q, n_k), got (3,)",
     ),
     "a batch": (
-        dict(weights=torch.ones(1, 2, 3, 3)),
-        "weights must be (n_q, n_k) or (heads, n_q, n_k), got (1, 2, 3, 3): pick one sequence, weights[0]",
+        dict(weights=torch.ones(4, 2, 3, 3)),
+        "weights must be (n_q, n_k) or (heads, n_q, n_k), got (4, 2, 3, 3): pick one sequence or layer, "
+        "weights[0], or show all at once, weights.reshape(-1, 3, 3)",
     ),
     "no heads": (dict(weights=torch.ones(0, 2, 2)), "weights have no head to show: the shape is (0, 2, 2)"),
     "words": (dict(weights="words"), "weights must be a tensor or an array of numbers, got str"),
-    "ragged": (dict(weights=[[1, 2], [3]]), "weights must be a tensor or an array of numbers, got list"),
+    "ragged": (
+        dict(weights=[[1, 2], [3]]),
+        "weights must be a tensor or an array of numbers, got list: its rows have 2 and 1 numbers",
+    ),
     "scores": (
         dict(weights=WEIGHTS, scores=torch.ones(2, 3)),
         "scores have shape (2, 3) but weights (2, 2)",

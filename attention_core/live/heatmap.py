@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import anywidget
-import numpy as np
 import torch
 import traitlets
 
-from attention_core.agreement import SAME
 from attention_core.live import still
 from attention_core.live.back_row import ForProjector
+from attention_core.live.brought import labels_of
+from attention_core.live.map import AttentionMap
 from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONTENT = ("queries", "keys", "heads", "scores", "allowed", "steps", "terms")  # what belongs to weights
+STAYING = ("queries", "keys", "heads", "allowed")  # what other weights in the same place keep
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -49,7 +50,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
 
     _elsewhere: ClassVar = {
         name: f"update(weights, {name}=…) changes it together with the weights" for name in CONTENT
-    }
+    } | {"map": "show(map) changes all of it"}
     _esm = joined("heatmap.js", "controls.js", "kernel.js")
     _css = joined("heatmap.css", "deck.css")
     _frame = traitlets.Dict().tag(sync=True)
@@ -75,7 +76,8 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         terms: tuple[Sequence[str], torch.Tensor, torch.Tensor] | None = None,
         **traits,
     ):
-        self._content: dict = {}
+        self._map: AttentionMap | None = None
+        self._staying: dict = {}  # labels that were given, and the mask: `update` keeps them
         super().__init__(title=title, **traits)
         self.update(
             weights,
@@ -89,57 +91,74 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         )
         self.on_msg(self._save_asked)
 
+    def show(self, map: AttentionMap | None) -> None:
+        """Show this, and only this: labels, mask and all that `map` does not name are forgotten.
+
+        `None` shows nothing. Raises: ValueError for what is no `AttentionMap`; then nothing changes.
+        """
+        if not isinstance(map, AttentionMap | None):
+            raise ValueError(
+                f"show() takes an AttentionMap or None, got {type(map).__name__}: write AttentionMap(…), "
+                "or set .weights"
+            )
+        self._put(map, {} if map is None else map.staying())
+
     def update(self, weights: torch.Tensor | None, **changes) -> None:
         """Show other weights, and at the same moment other labels, scores, steps, terms or mask.
 
-        Labels and mask stay unless they are named; scores, steps and terms belong to one set of
-        weights and go with it. `None` takes a thing away. Raises: ValueError; then nothing changes.
+        Labels and mask stay unless they are named, or a table brings its own; scores, steps and terms
+        belong to one set of weights and go with it. `None` takes a thing away. Raises: ValueError; then
+        nothing changes.
         """
         unknown = set(changes) - set(CONTENT)
         if unknown:
             takes = ", ".join(("weights", *CONTENT))
             raise TypeError(f"update() has no argument {', '.join(sorted(unknown))}; it takes {takes}")
-        staying = {name: self._content.get(name) for name in ("queries", "keys", "heads", "allowed")}
-        content = _checked({**staying, **changes, "weights": weights})
-        self._frame = _frame(content)  # nothing has changed yet if the lines above raise
-        self._content = content
+        content = {**self._staying, **labels_of(weights), **changes}
+        if weights is None:
+            self._put(None, {name: content.get(name) for name in STAYING})
+        else:
+            self.show(AttentionMap(weights, **content))
+
+    def _put(self, map: AttentionMap | None, staying: dict) -> None:
+        self._map, self._staying = map, staying
+        self._frame = {} if map is None else map.frame()  # one message, so that the page paints once
 
     @traitlets.default("_palette")
     def _default_palette(self) -> bytes:
         return still.palette()
 
     @property
+    def map(self) -> AttentionMap | None:
+        """All that is shown; None while that is nothing."""
+        return self._map
+
+    @property
     def weights(self) -> torch.Tensor | None:
-        """The weights shown, float32, of the shape they were given in."""
-        return self._content.get("weights")
+        """The weights shown, float32, of the shape they were given in; setting them repaints."""
+        return self.map and self.map.weights
 
     @weights.setter
     def weights(self, weights: torch.Tensor | None) -> None:
         self.update(weights)
 
     # not `keys`: ipywidgets keeps the names of its synced traits there
-    query_labels = property(lambda self: self._labels("queries"), doc="The rows' labels.")
-    key_labels = property(lambda self: self._labels("keys"), doc="The columns' labels.")
-    head_labels = property(lambda self: self._labels("heads"), doc="The heads' labels.")
-    scores = property(lambda self: self._content.get("scores"), doc="The numbers before softmax.")
-    allowed = property(lambda self: self._content.get("allowed"), doc="Who may look at whom.")
+    query_labels = property(lambda self: list(self.map.queries) if self.map else [], doc="The rows' labels.")
+    key_labels = property(lambda self: list(self.map.keys) if self.map else [], doc="The columns' labels.")
+    head_labels = property(lambda self: list(self.map.heads) if self.map else [], doc="The heads' labels.")
+    scores = property(lambda self: self.map and self.map.scores, doc="The numbers before softmax.")
+    allowed = property(lambda self: self.map and self.map.allowed, doc="Who may look at whom.")
 
     def figure(self) -> "Figure":
         """The same picture for matplotlib, unknown to pyplot, with what is pinned."""
-        weights, allowed = self.weights, self.allowed
-        by_head = np.zeros((1, 0, 0)) if weights is None else _by_head(weights).numpy()
         return still.heatmap_figure(
-            by_head,
-            self.query_labels,
-            self.key_labels,
-            heads=self.head_labels,
-            allowed=None if allowed is None else _by_head(allowed).numpy(),
+            self.map,
             title=self.title,
             message=self.message,
             per_row=self.per_row,
             show_sums=self.show_sums,
             faded=self.faded,
-            pinned=[row for row in self.pinned if row < by_head.shape[1]],
+            pinned=self.pinned,
         )
 
     def save(self, path: str | Path) -> None:
@@ -155,9 +174,6 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
         return mimebundle(self, self.figure())
 
-    def _labels(self, name: str) -> list[str]:
-        return self._frame[name] if self._frame else []
-
     def _export(self, kind: str) -> bytes:
         return still.svg(self.figure()) if kind == "svg" else still.png(self.figure())[0]
 
@@ -167,23 +183,13 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
 
 
 def facts(heatmap: AttentionHeatmap) -> str:
-    """What a heatmap shows, in one line that is the same on every machine."""
-    weights = heatmap.weights
-    if weights is None or weights.numel() == 0:
+    """What a heatmap shows, or a thing with its weights and labels, in `AttentionMap.facts`' one line."""
+    if heatmap.weights is None or heatmap.weights.numel() == 0:
         return ": ".join(filter(None, ("nothing to show", " ".join(heatmap.message.split()))))
-    by_head = _by_head(weights)
-    n_heads, n_q, n_k = by_head.shape
-    sums = by_head.sum(-1)
-    # a tie goes to the first cell, whatever the last bits of another processor say
-    first = int((by_head.flatten() >= by_head.nan_to_num(-1).max() - SAME).int().argmax())
-    head, row, column = first // (n_q * n_k), first // n_k % n_q, first % n_k
-    return (
-        f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"
-        + (f", {n_heads} heads" if n_heads > 1 else "")
-        + f", row sums {_span(sums)}, largest {float(by_head[head, row, column]):.2f}: "
-        + f"“{heatmap.query_labels[row]}” → “{heatmap.key_labels[column]}”"
-        + (f" in {heatmap.head_labels[head]}" if n_heads > 1 else "")
-    )
+    if isinstance(heatmap, AttentionHeatmap):
+        return heatmap.map.facts()
+    labels = heatmap.query_labels, heatmap.key_labels
+    return AttentionMap(heatmap.weights, *labels, heads=heatmap.head_labels).facts()
 
 
 def mimebundle(widget, figure: "Figure") -> tuple[dict, dict]:
@@ -199,95 +205,3 @@ def mimebundle(widget, figure: "Figure") -> tuple[dict, dict]:
         },
     }
     return data, {"image/png": size}
-
-
-def _span(sums: torch.Tensor) -> str:
-    low, high = f"{float(sums.min()):.2f}", f"{float(sums.max()):.2f}"
-    return low if low == high else f"{low} to {high}"
-
-
-def _by_head(x: torch.Tensor) -> torch.Tensor:
-    return x if x.ndim == 3 else x[None]
-
-
-def _numbers(name: str, x) -> torch.Tensor:
-    try:
-        # a copy: what the reader sees must not change behind the widget's back
-        return torch.as_tensor(x).detach().to("cpu", torch.float32, copy=True).contiguous()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must be a tensor or an array of numbers, got {type(x).__name__}") from error
-
-
-def _checked(content: dict) -> dict:
-    """The content with tensors made uniform and labels filled in; raises ValueError where it does not fit."""
-    checked = dict(content)
-    if content["weights"] is None:
-        return checked
-    weights = checked["weights"] = _numbers("weights", content["weights"])
-    if weights.ndim not in (2, 3):
-        raise ValueError(
-            f"weights must be (n_q, n_k) or (heads, n_q, n_k), got {tuple(weights.shape)}"
-            + (": pick one sequence, weights[0]" if weights.ndim == 4 else "")
-        )
-    n_heads, n_q, n_k = _by_head(weights).shape
-    if n_heads == 0:
-        raise ValueError("weights have no head to show: the shape is " + str(tuple(weights.shape)))
-    if content.get("scores") is not None:
-        checked["scores"] = _numbers("scores", content["scores"])
-        if checked["scores"].shape != weights.shape:
-            raise ValueError(
-                f"scores have shape {tuple(checked['scores'].shape)} but weights {tuple(weights.shape)}"
-            )
-    if content.get("allowed") is not None:
-        allowed = torch.as_tensor(content["allowed"])
-        if allowed.dtype != torch.bool:
-            raise ValueError(f"allowed must be boolean (True means may look), got {allowed.dtype}")
-        try:
-            checked["allowed"] = allowed.detach().cpu().broadcast_to(weights.shape).clone()
-        except RuntimeError:
-            raise ValueError(
-                f"allowed has shape {tuple(allowed.shape)}, which does not fit weights {tuple(weights.shape)}"
-            ) from None
-    for name, what, n in (("queries", "rows", n_q), ("keys", "columns", n_k), ("heads", "heads", n_heads)):
-        labels = content.get(name)
-        if labels is not None and len(labels) != n:
-            raise ValueError(f"weights have {n} {what} but {name} has {len(labels)} labels")
-    return checked
-
-
-def _frame(content: dict) -> dict:
-    """What the browser needs, as JSON and float32 bytes, in one message so that it paints once."""
-    weights = content["weights"]
-    if weights is None:
-        return {}
-    n_heads, n_q, n_k = _by_head(weights).shape
-    queries = _texts(content.get("queries"), n_q)
-    square_keys = queries if content.get("keys") is None and n_q == n_k else None
-    return {
-        "shape": [n_heads, n_q, n_k],
-        "weights": weights.numpy().tobytes(),
-        "scores": None if content.get("scores") is None else content["scores"].numpy().tobytes(),
-        "allowed": None if content.get("allowed") is None else content["allowed"].numpy().tobytes(),
-        "queries": queries,
-        "keys": square_keys or _texts(content.get("keys"), n_k),
-        "heads": _texts(content.get("heads"), n_heads, "head {}"),
-        "steps": [[str(label), float(factor)] for label, factor in content.get("steps") or ()],
-        "terms": _terms(content.get("terms"), n_q, n_k),
-    }
-
-
-def _texts(labels: Sequence[str] | None, n: int, default: str = "{}") -> list[str]:
-    return [default.format(i) for i in range(n)] if labels is None else [str(label) for label in labels]
-
-
-def _terms(terms, n_q: int, n_k: int) -> dict | None:
-    if terms is None:
-        return None
-    names, query, key = terms
-    query, key = _numbers("terms' query", query), _numbers("terms' key", key)
-    if query.shape != (n_q, len(names)) or key.shape != (n_k, len(names)):
-        raise ValueError(
-            f"terms need query {(n_q, len(names))} and key {(n_k, len(names))}, "
-            f"got {tuple(query.shape)} and {tuple(key.shape)}"
-        )
-    return {"names": [str(n) for n in names], "query": query.numpy().tobytes(), "key": key.numpy().tobytes()}

@@ -15,6 +15,8 @@ from PIL import Image
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from attention_core.live.map import AttentionMap
+
 COLOURS = "viridis"  # perceptually uniform, and readable with every colour blindness
 NOT_A_NUMBER = "#c08080"
 PIN = "#c2410c"
@@ -43,12 +45,8 @@ def blank(width: float, height: float, layout: str | None = "constrained") -> "F
 
 
 def heatmap_figure(
-    weights: np.ndarray,
-    queries: list[str],
-    keys: list[str],
+    map: "AttentionMap | None",
     *,
-    heads: list[str],
-    allowed: np.ndarray | None = None,
     title: str = "",
     message: str = "",
     per_row: bool = False,
@@ -56,17 +54,20 @@ def heatmap_figure(
     show_sums: bool = False,
     faded: Sequence[int] = (),
 ) -> "Figure":
-    """Draw weights `(heads, n_q, n_k)`; rows are queries, columns are keys, colours run from 0 to 1.
+    """Draw what a heatmap shows; rows are queries, columns are keys, colours run from 0 to 1.
 
-    Returns a `matplotlib.figure.Figure` that pyplot does not know of.
+    `pinned` are rows, framed where they are there; `faded` are heads. None, or a map without cells, gives
+    the message. Returns a `matplotlib.figure.Figure` that pyplot does not know of.
     """
     from matplotlib.patches import Rectangle
 
-    n_heads, n_q, n_k = weights.shape
-    if weights.size == 0:
+    if map is None or map.weights.numel() == 0:
         figure = blank(6, 0.6)
         figure.text(0.01, 0.5, message or "nothing to show yet", va="center", parse_math=False)
         return figure
+    weights, allowed = map.picture()
+    queries, keys = map.queries, map.keys
+    n_heads, n_q, n_k = weights.shape
     across = min(n_heads, 4)
     down = -(-n_heads // across)
     # cells of a readable size where there are few, and never a picture wider than the page
@@ -88,14 +89,14 @@ def heatmap_figure(
             _write_numbers(ax, weights[head], blocked, per_row)
         if show_sums:
             _write_sums(ax, weights[head])
-        for row in pinned:
+        for row in (row for row in pinned if row < n_q):
             ax.add_patch(
                 Rectangle((-0.5, row - 0.5), n_k, 1, fill=False, edgecolor=PIN, linewidth=2, clip_on=False)
             )
         if head in faded:
             ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, color="w", alpha=0.75, linewidth=0))
         if n_heads > 1:
-            ax.set_title(heads[head], fontsize=9, parse_math=False)
+            ax.set_title(map.heads[head], fontsize=9, parse_math=False)
     heading = "\n".join(part for part in (title, message) if part)
     if heading:
         figure.suptitle(heading, fontsize=10, x=0.01, ha="left", parse_math=False)
@@ -152,7 +153,9 @@ def _draw(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool):
     return ax.imshow(scaled, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
 
 
-def _label(ax, queries: list[str], keys: list[str], width: float, height: float, *, small: bool) -> None:
+def _label(
+    ax, queries: Sequence[str], keys: Sequence[str], width: float, height: float, *, small: bool
+) -> None:
     size = 7 if small else 9
     line = size / 72  # in inches, as the room is; slanted labels need more of it side by side
     for axis, labels, pitch, room in (
