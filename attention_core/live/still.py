@@ -22,6 +22,7 @@ NOT_A_NUMBER = "#c08080"
 PIN = "#c2410c"
 QUIET = "#5b6168"
 SLANT = 40  # degrees, of the labels above the columns
+MANY = 10  # maps from which on they are drawn as one image: an axes takes 0.1 s
 PIXELS = 1.5  # drawn larger than it is shown, for sharp text, but not so large that lessons grow heavy
 
 
@@ -66,14 +67,16 @@ def heatmap_figure(
         figure.text(0.01, 0.5, message or "nothing to show yet", va="center", parse_math=False)
         return figure
     weights, allowed = map.picture()
+    heading = "\n".join(part for part in (title, message) if part)
+    if len(weights) >= MANY:
+        from attention_core.live import mosaic
+
+        return mosaic.figure(map, heading=heading, per_row=per_row, pinned=pinned, faded=faded)
     queries, keys = map.queries, map.keys
     n_heads, n_q, n_k = weights.shape
     across = min(n_heads, 4)
     down = -(-n_heads // across)
-    # cells of a readable size where there are few, and never a picture wider than the page
-    side = 0.42 if n_heads == 1 else 0.2
-    width = min(max(n_k * side, 1.2), 6.0 if n_heads == 1 else 2.2)
-    height = min(max(n_q * side, 0.5), 6.0 if n_heads == 1 else 2.2)
+    width, height = side(n_k, least=1.2, alone=n_heads == 1), side(n_q, least=0.5, alone=n_heads == 1)
     margin = 0.085 * min(max(len(q) for q in queries), 14) + 0.5
     size = (across * (width + margin) + 0.7, down * (height + margin) + 0.5)
     figure = blank(*size)
@@ -83,7 +86,7 @@ def heatmap_figure(
     shown = axes[:n_heads]
     for head, ax in enumerate(shown):
         blocked = None if allowed is None else ~allowed[head]
-        image = _draw(ax, weights[head], blocked, per_row)
+        _draw(ax, weights[head], blocked, per_row)
         _label(ax, queries, keys, width, height, small=n_heads > 1)
         if width / n_k >= 0.36 and height / n_q >= 0.2:
             _write_numbers(ax, weights[head], blocked, per_row)
@@ -97,17 +100,45 @@ def heatmap_figure(
             ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, color="w", alpha=0.75, linewidth=0))
         if n_heads > 1:
             ax.set_title(map.heads[head], fontsize=9, parse_math=False)
-    heading = "\n".join(part for part in (title, message) if part)
     if heading:
         figure.suptitle(heading, fontsize=10, x=0.01, ha="left", parse_math=False)
-    bar = figure.colorbar(image, ax=list(shown), shrink=0.8, aspect=30)
-    bar.set_label("share of the row’s largest" if per_row else "weight", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
+    scale(figure, per_row, ax=list(shown), shrink=0.8, aspect=30)
     if n_heads == 1:
         shown[0].set_title("keys: looked at →", fontsize=8, color=QUIET, loc="left")
     shown[0].set_ylabel("queries", fontsize=8, color=QUIET)
-    figure.supxlabel(f"Each row is one query; {sums_in_words(weights)}.", fontsize=8, color=QUIET)
+    figure.supxlabel(caption(weights), fontsize=8, color=QUIET)
     return figure
+
+
+def side(cells: int, *, least: float, alone: bool = False) -> float:
+    """A map's width or height in inches: cells of a readable size, if they are few."""
+    return min(max(cells * (0.42 if alone else 0.2), least), 6.0 if alone else 2.2)
+
+
+def scale(figure: "Figure", per_row: bool, **where) -> None:
+    """The legend of the colours, at a place that `figure.colorbar` takes."""
+    from matplotlib.cm import ScalarMappable
+
+    bar = figure.colorbar(ScalarMappable(cmap=COLOURS), **where)  # 0 to 1, as every map
+    bar.set_label("share of the row’s largest" if per_row else "weight", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+
+
+def caption(weights: np.ndarray) -> str:
+    """The sentence below every picture of weights `(heads, n_q, n_k)`."""
+    return f"Each row is one query; {sums_in_words(weights)}."
+
+
+def scaled(weights: np.ndarray, per_row: bool) -> np.ndarray:
+    """What becomes a colour: the weight, or its share of its row's largest."""
+    return weights / _largest(weights) if per_row else weights
+
+
+def rgb(colour: str) -> np.ndarray:
+    """A colour that has a name, as three bytes."""
+    from matplotlib.colors import to_rgb
+
+    return (np.array(to_rgb(colour)) * 255).round().astype(np.uint8)
 
 
 def sums_in_words(weights: np.ndarray) -> str:
@@ -126,14 +157,21 @@ def png(figure: "Figure") -> tuple[bytes, dict[str, int]]:
     canvas = FigureCanvasAgg(figure)
     with _quiet():
         canvas.draw()
-    # 128 colours look the same here and make the stored notebook a third of the size
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[:, :, :3]).quantize(
-        128, dither=Image.Dither.NONE
-    )
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    image.save(buffer, format="png", optimize=True)
+    if (known := getattr(figure, "colours", None)) is not None:  # nothing to search for in a large picture
+        image.quantize(palette=_palette_image(known), dither=Image.Dither.NONE).save(buffer, format="png")
+    else:  # 128 colours look the same here and make the stored notebook a third of the size
+        image = image.quantize(128, dither=Image.Dither.NONE)
+        image.save(buffer, format="png", optimize=True)
     width, height = figure.get_size_inches() * figure.dpi
     return buffer.getvalue(), {"width": round(width / PIXELS), "height": round(height / PIXELS)}
+
+
+def _palette_image(colours: np.ndarray) -> Image.Image:
+    image = Image.new("P", (1, 1))
+    image.putpalette(colours.tobytes())
+    return image
 
 
 def svg(figure: "Figure") -> bytes:
@@ -145,12 +183,12 @@ def svg(figure: "Figure") -> bytes:
 
 
 def _draw(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool):
-    scaled = weights / _largest(weights) if per_row else weights
+    shown = scaled(weights, per_row)
     if blocked is not None:
-        scaled = np.ma.masked_where(blocked, scaled)
+        shown = np.ma.masked_where(blocked, shown)
         ax.patch.set(hatch="////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
     ax.set_facecolor(NOT_A_NUMBER if np.isnan(weights).any() else "white")
-    return ax.imshow(scaled, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    return ax.imshow(shown, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
 
 
 def _label(
@@ -164,7 +202,7 @@ def _label(
     ):
         step = max(1, math.ceil(len(labels) * pitch / room))
         axis.set_ticks(range(0, len(labels), step))
-        axis.set_ticklabels([_short(label) for label in labels[::step]], fontsize=size, parse_math=False)
+        axis.set_ticklabels([short(label) for label in labels[::step]], fontsize=size, parse_math=False)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     for label in ax.get_xticklabels():
@@ -172,9 +210,10 @@ def _label(
     ax.spines[:].set_visible(False)
 
 
-def _short(label: str) -> str:
+def short(label: str, most: int = 14) -> str:
+    """A label as it is drawn: no longer than `most`, and what cannot be printed as a dot."""
     printable = "".join(c if c.isprintable() else "·" for c in label)
-    return printable if len(printable) <= 14 else printable[:13] + "…"
+    return printable if len(printable) <= most else printable[: most - 1] + "…"
 
 
 def _write_numbers(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool) -> None:
