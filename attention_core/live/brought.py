@@ -1,11 +1,13 @@
 """What people bring to a map, made numbers and words: a model's layers, a table, ids, a generator."""
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
+
+from attention_core._calling import a
 
 LISTS = (list, tuple)
 DENSE = ("to_numpy", "toarray", "todense")  # of tables, and of sparse arrays that are not torch's
@@ -37,10 +39,11 @@ def booleans(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
 
     Raises: ValueError unless it is boolean and fits.
     """
-    array = _array(name, x)
+    wanted = "boolean (True means may look)"
+    array = _array(name, _one(name, x), wanted)
     if array.dtype != bool:
         got = x.dtype if isinstance(x, torch.Tensor) else array.dtype
-        raise ValueError(f"{name} must be boolean (True means may look), got {got}")
+        raise ValueError(f"{name} must be {wanted}, got {got}")
     extra = array.ndim - len(shape)
     fits = array.reshape(array.shape[extra:]) if extra > 0 and set(array.shape[:extra]) == {1} else array
     try:
@@ -59,7 +62,7 @@ def texts(name: str, labels: Any, n: int, what: str) -> tuple[str, ...]:
         held = f"more than {n}" if isinstance(labels, Iterator) and len(listed) > n else len(listed)
         said = f"weights have {n} {what} but {name} has {held} labels"
         if isinstance(labels, str | bytes):
-            said += f", the letters of one string: for its words write {_split(labels)}"
+            said += f", the letters of one string: for its words write {_split(name, labels)}"
         raise ValueError(said)
     return tuple(_text(label) for label in listed)
 
@@ -68,7 +71,7 @@ def labels_of(x: Any) -> dict[str, list]:
     """The labels that a table (a pandas `DataFrame`) brings along; nothing for what is not one."""
     while isinstance(x, LISTS) and len(x) == 1:
         x = x[0]
-    if all(hasattr(x, name) for name in ("to_numpy", "index", "columns")):
+    if all(hasattr(x, name) for name in ("to_numpy", "index", "columns")) and not callable(x.index):
         return {"queries": list(x.index), "keys": list(x.columns)}
     return {}
 
@@ -82,32 +85,39 @@ def _one(name: str, x: Any) -> Any:
     while isinstance(leaf, LISTS) and len(leaf):
         depth, leaf = depth + 1, leaf[0]
     _refuse_what_holds_maps(name, leaf, "[0]" * depth)
-    if depth == 0 or not _ndim(leaf):
+    n_dim = _ndim(leaf)
+    if depth == 0 or n_dim == 0:
         return x
-    if len(x) == 1 and depth + _ndim(leaf) > 3:
+    if len(x) == 1 and depth + n_dim > 3:
         return _one(name, x[0])
     if any(part is None for part in x):
         _refuse_none(name, x)
-    if depth > 1 and depth + _ndim(leaf) > 3:
+    if isinstance(x, tuple) and len(x) == 2 and depth == 1:
+        _refuse_pair(name, *x)
+    if depth > 1 and depth + n_dim > 3:
         raise ValueError(f"{name} are {len(x)} × {len(x[0])} maps: show one, {name}{'[0]' * depth}")
     parts = [_one(f"{name}[{i}]", part) if depth > 1 else part for i, part in enumerate(x)]
-    shapes = [tuple(np.shape(part)) for part in parts]
-    every = len(set(shapes)) == 1
-    if isinstance(x, tuple) and len(x) == 2 and (not every or len(shapes[0]) == 2):
-        heads = f"; two heads are {_joined(leaf, 'stack')}({name})" if every else ""
-        raise ValueError(
-            f"{name} are a pair, {shapes[0]} and {shapes[1]}: "
-            f"of (output, weights) show the second, {name}[1]{heads}"
-        )
-    if depth + _ndim(leaf) > 3:
+    shapes = [tuple(getattr(part, "shape", ())) for part in parts]
+    if depth + n_dim > 3:
         raise ValueError(_several_layers(name, leaf, shapes))
-    if not every:
-        different = next(shape for shape in shapes if shape != shapes[0])
+    if different := [shape for shape in shapes if shape != shapes[0]]:
         raise ValueError(
-            f"{name} are {len(x)} arrays of different shapes, {shapes[0]} and {different}: "
+            f"{name} are {len(x)} arrays of different shapes, {shapes[0]} and {different[0]}: "
             f"show one, {name}[0]"
         )
     return np.stack([_array(f"{name}[{i}]", part) for i, part in enumerate(parts)])
+
+
+def _refuse_pair(name: str, first: Any, second: Any) -> None:
+    """Raises ValueError for what an attention function or a model returns: of two things, the second."""
+    shapes = tuple(getattr(first, "shape", ())), tuple(getattr(second, "shape", ()))
+    if (shapes[0] == shapes[1] and len(shapes[0]) != 2) or 1 in map(len, shapes):
+        return  # two layers, or two rows
+    held = shapes[1] or a(second)
+    said = f"{name} are a pair, {shapes[0]} and {held}: of (output, weights) show the second, {name}[1]"
+    raise ValueError(
+        f"{said}; two heads are {_joined(first, 'stack')}({name})" if shapes[0] == shapes[1] else said
+    )
 
 
 def _several_layers(name: str, leaf: Any, shapes: list[tuple[int, ...]]) -> str:
@@ -132,21 +142,20 @@ def _refuse_what_holds_maps(name: str, x: Any, where: str) -> None:
         _refuse_none(name, [None])
     if isinstance(x, torch.Tensor | np.ndarray):
         return
-    kind = type(x).__name__
     if hasattr(x, "attentions"):
         inside = f"{name}{where}.attentions"
         raise ValueError(
-            f"{name} are a {kind}, whose maps are in {inside}, one a layer: show one, {inside}[0]"
+            f"{name} are {a(x)}, whose maps are in {inside}, one a layer: show one, {inside}[0]"
             if x.attentions is not None
-            else f"{name} are a {kind} without maps: {EAGER}"
+            else f"{name} are {a(x)} without maps: {EAGER}"
         )
     if isinstance(x, Mapping):
-        held = list(x)
-        raise ValueError(
-            f"{name} are a {kind} of {', '.join(map(repr, held))}: show one, {name}{where}[{held[0]!r}]"
-            if held
-            else f"{name} are an empty {kind}"
-        )
+        if not x:
+            raise ValueError(f"{name} are an empty {type(x).__name__}")
+        named = [key for key in x if any(word in str(key) for word in ("attention", "weights"))]
+        one = f"{name}{where}[{(named or list(x))[0]!r}]"
+        held = [*map(repr, islice(x, 6)), *(["…"] if len(x) > 6 else [])]
+        raise ValueError(f"{name} are {a(x)} of {', '.join(held)}: show one, {one}")
 
 
 EAGER = (
@@ -169,9 +178,9 @@ def _ndim(x: Any) -> int:
 # ---------------------------------------------------------------- numbers
 
 
-def _array(name: str, x: Any) -> np.ndarray:
+def _array(name: str, x: Any, wanted: str = "a tensor or an array of numbers") -> np.ndarray:
     """The numbers of `x`, not always a copy; raises ValueError where there are none."""
-    refused = f"{name} must be a tensor or an array of numbers, got {type(x).__name__}"
+    refused = f"{name} must be {wanted}, got {type(x).__name__}"
     try:
         array = _opened(name, x)
     except _Refused:
@@ -211,8 +220,15 @@ def _opened(name: str, x: Any) -> np.ndarray:
     while isinstance(leaf, LISTS) and len(leaf):
         leaf = leaf[0]
     if isinstance(leaf, torch.Tensor) and leaf is not x:
-        return _of_torch(name, torch.as_tensor(x))  # numbers that are tensors, in lists
+        return np.asarray(_items(x))
     return np.asarray(x)
+
+
+def _items(x: Any) -> Any:
+    """Lists of numbers, where they were lists of tensors of one number."""
+    if isinstance(x, LISTS):
+        return [_items(part) for part in x]
+    return x.item() if isinstance(x, torch.Tensor) and x.ndim == 0 else x
 
 
 def _of_torch(name: str, x: torch.Tensor) -> np.ndarray:
@@ -251,39 +267,42 @@ def _uneven(x: Any) -> tuple[int, int] | None:
 
 def _listed(name: str, labels: Any, n: int) -> list:
     """The labels one by one: a generator is asked once, and for no more than can be told apart from right."""
+    if isinstance(labels, str | bytes):
+        return [labels[i : i + 1] for i in range(len(labels))]
     if isinstance(labels, Iterator):
         return list(islice(labels, n + 1))
     if isinstance(labels, Mapping):
         ids = f'{name}["input_ids"]' if "input_ids" in labels else f"list({name})"
         raise ValueError(f"{name} must be a sequence of labels, got {type(labels).__name__}: write {ids}")
-    if isinstance(labels, Set):
+    if isinstance(labels, set | frozenset):
         raise ValueError(f"{name} are a set, which has no order: write sorted({name})")
-    if isinstance(labels, torch.Tensor | np.ndarray):
+    if isinstance(labels, torch.Tensor | np.ndarray) or hasattr(labels, "__array__"):
         return _ids(name, labels)
     if not isinstance(labels, Iterable):
         raise ValueError(f"{name} must be a sequence of labels, got {type(labels).__name__}")
-    listed = [labels[i : i + 1] for i in range(len(labels))] if isinstance(labels, bytes) else list(labels)
-    if len(listed) == 1 and isinstance(listed[0], (*LISTS, torch.Tensor, np.ndarray)) and np.ndim(listed[0]):
+    listed = list(labels)
+    if len(listed) == 1 and n != 1 and (isinstance(listed[0], LISTS) or _ndim(listed[0])):
         return _listed(name, listed[0], n)  # a batch of one sequence
     return listed
 
 
-def _ids(name: str, labels: torch.Tensor | np.ndarray) -> list:
-    shape = tuple(labels.shape)
-    if len(shape) == 2 and shape[0] == 1:
-        labels = labels[0]
-    elif len(shape) != 1:
+def _ids(name: str, labels: Any) -> list:
+    shape = tuple(getattr(labels, "shape", None) or np.shape(labels))
+    if len(shape) != 1 and (len(shape) != 2 or shape[0] != 1):
         pick = f": give one sequence, {name}[0]" if len(shape) == 2 else ""
         raise ValueError(f"{name} must be a sequence of labels, got shape {shape}{pick}")
     if isinstance(labels, torch.Tensor):
-        labels = labels.detach().cpu()
+        labels = labels.detach().cpu().to_dense()
         labels = (labels.float() if labels.is_floating_point() else labels).numpy()
-    return list(labels)
+    return list(np.asarray(labels).reshape(-1))
 
 
-def _split(labels: str | bytes) -> str:
+def _split(name: str, labels: str | bytes) -> str:
+    """What to write for the words of one string: itself if it is short, or its name."""
     words = labels if isinstance(labels, str) else labels.decode(errors="replace")
-    return f'"{words}".split()' if len(words) <= 40 and '"' not in words else f"{words[:20]!r}….split()"
+    if len(words) <= 40 and words.isprintable() and not set(words) & set('"\\'):
+        return f'"{words}".split()'
+    return f"{name}.split()" if isinstance(labels, str) else f"{name}.decode().split()"
 
 
 def _text(label: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -189,7 +190,7 @@ def _steps(steps: Any) -> tuple[tuple[str, float], ...]:
         return tuple((str(label), float(factor)) for label, factor in (() if steps is None else steps))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"steps must be pairs of a label and a number, [{_STEP}, …], got {steps!r}"
+            f"steps must be pairs of a label and a number, [{_STEP}, …], got {shortened(steps)}"
         ) from error
 
 
