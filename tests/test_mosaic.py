@@ -97,6 +97,7 @@ def test_each_cell_of_each_map_has_the_palettes_colour_of_its_weight(heads, n_q,
 def test_the_map_fills_its_tile_to_the_last_pixel_and_nothing_else():
     heatmap = AttentionHeatmap(torch.full((12, 5, 5), 0.2))
     image, where = pixels(heatmap.figure()), where_in(heatmap)
+    assert image.shape[1] == where.end()[0] + round(0.75 * mosaic.DPI)  # a pixel is a pixel
     for head in (0, 7, 11):
         assert (tile(image, where, head) == of_palette(0.2)).all()
         x, y = where.corner(head)

@@ -27,9 +27,10 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     """Attention weights as a map: rows are queries, columns are keys.
 
     Args:
-        weights: `(n_q, n_k)` or `(heads, n_q, n_k)`, a tensor or an array; None shows nothing yet.
-        queries, keys: labels, one a row and one a column; numbers from 0 unless given. With square
-            weights the keys are labelled as the queries are.
+        weights: `(n_q, n_k)` or `(heads, n_q, n_k)`, a tensor, an array or a table; None shows nothing
+            yet. Leading dimensions of 1 are dropped, and a list of one layer is that layer.
+        queries, keys: labels, one a row and one a column, as a list, a generator or a tensor of ids;
+            numbers from 0 unless given. With square weights the keys are labelled as the queries are.
         heads: labels of the heads.
         scores: of the weights' shape, the numbers before softmax: the readout then shows the
             arithmetic of a cell. `steps`, as `[("÷ √d_k", 0.35), …]`, are the factors that made the
@@ -44,8 +45,10 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     Set `.weights` to repaint, or call `update` to change several things at once. `.pinned` holds the
     one or two query rows that the reader has pinned.
 
+    All that belongs to the weights is one `AttentionMap`: `.map` is it, and `show` shows another.
+
     Raises:
-        ValueError: if shapes or labels do not fit; what was shown before stays.
+        ValueError: if shapes or labels do not fit, with what to write instead; what was shown stays.
     """
 
     _elsewhere: ClassVar = {

@@ -58,7 +58,8 @@ def heatmap_figure(
     """Draw what a heatmap shows; rows are queries, columns are keys, colours run from 0 to 1.
 
     `pinned` are rows, framed where they are there; `faded` are heads. None, or a map without cells, gives
-    the message. Returns a `matplotlib.figure.Figure` that pyplot does not know of.
+    the message. MANY maps are one image, with neither numbers nor sums.
+    Returns a `matplotlib.figure.Figure` that pyplot does not know of.
     """
     from matplotlib.patches import Rectangle
 
