@@ -1,5 +1,6 @@
 """The page's modules: linked to one script a view, tested in Node, in step with Python where both say it."""
 
+import itertools
 import json
 import os
 import random
@@ -277,6 +278,8 @@ def test_names_in_a_plane_stand_on_the_same_sides():
     for reach in (2.0, 1.0, 3.5):
         for n in (1, 4, 9, 30):
             planes.append((reach, [[seeded.uniform(-reach, reach) for _ in "xy"] for _ in range(n)]))
+        for x, y in itertools.product((0.399, 0.401), (0.099, 0.101)):
+            planes.append((reach, [[0, 0], [-x * reach, y * reach]]))
         edge = [[0.44 * reach, 0], [0, 0], [0.4 * reach, 0.05 * reach], [0, 0.1 * reach], [0.9 * reach, 0]]
         planes.append((reach, edge))
     there = in_page("plane.js", "nameSides(x[1], x[0]).map(({ left, below }) => [left, below])", planes)

@@ -27,7 +27,7 @@ export function makeFoot(root, gradient) {
   });
 
   return {
-    foot, perRow, large, saves,
+    node: foot, perRow, large, saves,
     /** @param {Frame} frame @param {boolean} ownScales */
     show(frame, ownScales) {
       perRow.checked = ownScales;

@@ -149,7 +149,7 @@ function render({ model, el }) {
     const remark = gone ? RUN_AGAIN : model.get("message");
     if (message.textContent !== remark) message.textContent = remark; // read out once
     for (const button of foot.saves) button.disabled = gone;
-    body.hidden = foot.foot.hidden = frame === NOTHING;
+    body.hidden = foot.node.hidden = frame === NOTHING;
     if (frame === NOTHING) { strip.hide(); made = ""; return; }
     scene.pinned = seenPins();
     const { head, row, column } = first ? firstCell() : scene.cursor;
