@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-import attention_core.live
 from attention_core import causal_mask
 from attention_core.live import AttentionHeatmap, still
+from attention_core.live.linked import PAGE, linked
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 WEIGHTS = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
@@ -384,20 +383,14 @@ def test_the_pages_buttons_get_the_file_they_ask_for(kind, start, monkeypatch):
 
 
 def test_its_own_script_and_style_come_along():
-    folder = Path(attention_core.live.__file__).parent
     heatmap = AttentionHeatmap(WEIGHTS)
-    for sent, names in (
-        (heatmap._esm, ("heatmap.js", "controls.js", "kernel.js")),
-        (heatmap._css, ("heatmap.css", "deck.css")),
-    ):
-        assert sent == "".join((folder / name).read_text("utf-8") for name in names)
+    assert heatmap._esm == linked("heatmap.js")
+    assert heatmap._css == "".join((PAGE / name).read_text("utf-8") for name in ("heatmap.css", "deck.css"))
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.name for path in Path(attention_core.live.__file__).parent.glob("*.[jc]s*"))
-)
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGE.glob("*.[jc]s*")))
 def test_no_script_or_style_asks_another_host(name):
-    text = (Path(attention_core.live.__file__).parent / name).read_text("utf-8")
+    text = (PAGE / name).read_text("utf-8")
     addresses = {word for word in text.replace('"', " ").replace("'", " ").split() if "://" in word}
     assert addresses <= {"http://www.w3.org/2000/svg"}  # a name of a namespace, never fetched
     assert "@import" not in text and "innerHTML" not in text
@@ -407,7 +400,7 @@ def test_no_script_or_style_asks_another_host(name):
 
 
 def test_the_palette_is_matplotlibs_viridis_in_the_browser_too():
-    sent = np.frombuffer(AttentionHeatmap(WEIGHTS)._palette, np.uint8).reshape(256, 3)
+    sent = np.frombuffer(AttentionHeatmap(WEIGHTS)._palette, np.uint8).reshape(256, 4)[:, :3]
     drawn = still.colours()(np.arange(256), bytes=True)[:, :3]
     assert np.abs(sent.astype(int) - drawn).max() <= 1
     assert still.colours().name == "viridis"
@@ -416,8 +409,8 @@ def test_the_palette_is_matplotlibs_viridis_in_the_browser_too():
 @pytest.mark.parametrize("weight", [0.0, 0.1, 0.37, 0.62, 1.0])
 def test_a_cell_has_the_palettes_colour_of_its_weight(weight):
     heatmap = AttentionHeatmap(torch.tensor([[weight, 1 - weight]]))
-    sent = np.frombuffer(heatmap._palette, np.uint8).reshape(256, 3)
-    expected = sent[min(255, math.floor(weight * 255.999))]  # as heatmap.js shades it
+    sent = np.frombuffer(heatmap._palette, np.uint8).reshape(256, 4)[:, :3]
+    expected = sent[still.shade(weight)]
     colour = np.median(cell_pixels(heatmap, 0, 0).reshape(-1, 3), axis=0)
     assert np.abs(colour - expected).max() <= 3
 

@@ -16,7 +16,7 @@ from attention_core import causal_mask
 from attention_core.live import AttentionHeatmap, mosaic, still
 from attention_core.live.map import AttentionMap
 
-PALETTE = np.frombuffer(still.palette(), np.uint8).reshape(256, 3).astype(int)
+PALETTE = np.frombuffer(still.palette(), np.uint8).reshape(256, 4)[:, :3].astype(int)
 PALE = 0.75 * 255
 
 

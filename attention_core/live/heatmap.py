@@ -12,8 +12,8 @@ import traitlets
 from attention_core.live import still
 from attention_core.live.back_row import ForProjector
 from attention_core.live.brought import labels_of
+from attention_core.live.linked import linked, styles
 from attention_core.live.map import AttentionMap
-from attention_core.live.page import joined
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,8 +54,8 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     _elsewhere: ClassVar = {
         name: f"update(weights, {name}=…) changes it together with the weights" for name in CONTENT
     } | {"map": "show(map) changes all of it"}
-    _esm = joined("heatmap.js", "controls.js", "kernel.js")
-    _css = joined("heatmap.css", "deck.css")
+    _esm = linked("heatmap.js")
+    _css = styles("heatmap.css", "deck.css")
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)

@@ -82,7 +82,7 @@ def compose(
     """
     weights, allowed = map.picture()
     _, n_q, n_k = weights.shape
-    palette = np.frombuffer(still.palette(), np.uint8).reshape(256, 3)
+    palette = np.frombuffer(still.palette(), np.uint8).reshape(256, 4)[:, :3]
     level = np.nan_to_num(still.scaled(weights, per_row), nan=0, posinf=1, neginf=0).clip(0, 1)
     shades = (level * 255.999).astype(np.uint8)  # as the page shades it
     # which cell lies under the middle of each pixel of a tile
@@ -109,7 +109,7 @@ def compose(
 
 def colours() -> np.ndarray:
     """All colours of such a picture, at most 256 × RGB bytes, so that none must be searched for."""
-    palette = np.frombuffer(still.palette(), np.uint8).reshape(256, 3)
+    palette = np.frombuffer(still.palette(), np.uint8).reshape(256, 4)[:, :3]
     named = np.array([still.rgb(still.NOT_A_NUMBER), HATCH, still.rgb(still.PIN)], np.uint8)
     greys = np.arange(0, 256, 17, np.uint8)[:, None].repeat(3, axis=1)  # of letters
     full, pale = np.concatenate([palette[::2], palette[-1:], named]), np.concatenate([palette[::8], named])

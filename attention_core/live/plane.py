@@ -1,6 +1,6 @@
 """A plane with named points, some of which the reader drags: queries among keys, outputs among values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -10,7 +10,7 @@ import traitlets
 from attention_core.live import still
 from attention_core.live.heatmap import mimebundle
 from attention_core.live.known import Known
-from attention_core.live.page import joined
+from attention_core.live.linked import linked, styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +32,8 @@ class Plane(Known, anywidget.AnyWidget):
     Raises: ValueError for a name that is no point, or a position that is not two finite numbers.
     """
 
-    _esm = joined("plane.js", "kernel.js")
-    _css = joined("plane.css")
+    _esm = linked("plane.js")
+    _css = styles("plane.css")
     _movable = traitlets.Dict().tag(sync=True)  # the browser writes these, as Python may
     _fixed = traitlets.Dict().tag(sync=True)  # only Python writes these, so that a drag is never pulled back
     _sizes = traitlets.Dict().tag(sync=True)
@@ -99,7 +99,7 @@ class Plane(Known, anywidget.AnyWidget):
 
     def draw(self, ax) -> None:
         """The same plane on a matplotlib axis."""
-        points, reach = self.points, self.reach
+        reach = self.reach
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=(0,), yticks=(0,))
         ax.tick_params(labelsize=7, length=0)
         ax.grid(color="#d9dce0")
@@ -108,19 +108,18 @@ class Plane(Known, anywidget.AnyWidget):
             ax.fill(
                 *zip(*self._outline, strict=True), facecolor="#1769c422", edgecolor="#1769c4", linestyle="--"
             )
-        taken = []  # where names stand already
-        for name, (x, y) in sorted(points.items(), key=lambda point: point[0] in self._fixed):
-            if (share := self._sizes.get(name, 0.1)) is None:
-                continue
+        drawn = {**self._movable, **self._fixed}
+        drawn = {name: at for name, at in drawn.items() if self._sizes.get(name, 0.1) is not None}
+        sides = dict(zip(drawn, name_sides(list(drawn.values()), reach), strict=True))
+        for name, (x, y) in drawn.items():
+            share = self._sizes.get(name, 0.1)
             colour = "#c2410c" if name in self._movable else "#1769c4"
             if name in self._arrows:
                 ax.annotate("", (x, y), (0, 0), arrowprops={"arrowstyle": "->", "color": colour})
             ax.scatter([x], [y], s=18 + 220 * share, color=colour, zorder=3)
-            left = x > 0.44 * reach  # near the right edge the name stands on the other side
-            clash = any(abs(x - a) < 0.4 * reach and abs(y - b) < 0.1 * reach for a, b in taken)
-            taken.append((x, y))
+            left, below = sides[name]
             ax.annotate(
-                name, (x, y), (-8 if left else 8, -14 if clash else 6), textcoords="offset points",
+                name, (x, y), (-8 if left else 8, -14 if below else 6), textcoords="offset points",
                 fontsize=9, ha="right" if left else "left", parse_math=False, zorder=4,
             )  # fmt: skip
 
@@ -136,6 +135,20 @@ class Plane(Known, anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
         return mimebundle(self, self.figure())
+
+
+def name_sides(points: Sequence[tuple[float, float]], reach: float) -> list[tuple[bool, bool]]:
+    """Whether each name stands left of its point and below it, as plane.js has it.
+
+    Left of one near the right edge; below one whose place above an earlier one has taken.
+    """
+    return [
+        (
+            x > 0.44 * reach,
+            any(abs(x - a) < 0.4 * reach and abs(y - b) < 0.1 * reach for a, b in points[:i]),
+        )
+        for i, (x, y) in enumerate(points)
+    ]
 
 
 def hull_of(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

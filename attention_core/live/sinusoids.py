@@ -13,7 +13,8 @@ from attention_core import rotate_by_position, sinusoidal_table
 from attention_core.live import still
 from attention_core.live.explorers import Explorer, linked_slider
 from attention_core.live.known import Known
-from attention_core.live.page import joined
+from attention_core.live.linked import linked, styles
+from attention_core.live.still import two
 from attention_core.positional_encoding import frequencies
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class SinusoidMap(Known, anywidget.AnyWidget):
     `position + distance`. `show` sets what is drawn, and `said` is what it means, in words.
     """
 
-    _esm = joined("sinusoids.js", "controls.js", "kernel.js")
+    _esm = linked("clocks.js")
     # an explorer's controls are dressed by the heatmap's stylesheet, and here may be no heatmap
-    _css = joined("heatmap.css", "sinusoids.css", "deck.css")
+    _css = styles("heatmap.css", "clocks.css", "deck.css")
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     position = traitlets.Int(0).tag(sync=True)
@@ -224,15 +225,15 @@ class SinusoidExplorer(Explorer):
         growth = f", the next in {self.base ** (2 / self.dim):.3f} times as many" if self.dim > 2 else ""
         return (
             f"Position {self.position}, dimensions {2 * self.pair} and {2 * self.pair + 1}: "
-            f"sin {_two(sin)}, cos {_two(cos)}. This hand turns once in "
+            f"sin {two(sin)}, cos {two(cos)}. This hand turns once in "
             f"{_long(float(self.wavelengths[self.pair]))} positions{growth}."
         )
 
     def _say_pair(self, there: int, low: Tensor, high: Tensor) -> str:
-        now = f"Positions {self.position} and {there}, {self.distance} apart: similarity {_two(self._now())}"
+        now = f"Positions {self.position} and {there}, {self.distance} apart: similarity {two(self._now())}"
         if high - low < 5e-3:
             return f"{now}, and the same for all that are as far apart."
-        return f"{now}; as far apart elsewhere: {_two(float(low))} to {_two(float(high))}."
+        return f"{now}; as far apart elsewhere: {two(float(low))} to {two(float(high))}."
 
     def _now(self) -> float:
         return float(self.similarities[self.position, self.position + self.distance])
@@ -242,7 +243,7 @@ class SinusoidExplorer(Explorer):
         return (
             f"SinusoidExplorer({self.length} positions × {self.dim} dimensions, base {self.base:g}: "
             f"wavelengths 6.3 to {longest}, growing by {self.base ** (2 / self.dim):.3f}; {self.comparison}: "
-            f"similarity of {self.position} and {there} {_two(self._now())}, spread {_two(self.spread)})"
+            f"similarity of {self.position} and {there} {two(self._now())}, spread {two(self.spread)})"
         )
 
 
@@ -264,10 +265,6 @@ def _draw_hands(ax, here: Tensor, there: Tensor, pair: int) -> None:
 
 def _bytes(x: Tensor) -> bytes:
     return x.float().contiguous().numpy().tobytes()
-
-
-def _two(x: float) -> str:
-    return f"{round(x, 2) + 0.0:.2f}".replace("-", "−")  # + 0.0: no minus before a zero
 
 
 def _long(wavelength: float) -> str:

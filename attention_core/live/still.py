@@ -34,8 +34,25 @@ def colours(name: str = COLOURS):
 
 
 def palette(name: str = COLOURS) -> bytes:
-    """The colour map as 256 × RGB bytes: what the browser paints with."""
-    return (colours(name)(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8).tobytes()
+    """The colour map as 256 × (red, green, blue, ink) bytes: what the browser paints and writes with."""
+    return np.column_stack([_levels(name), ink(name)]).astype(np.uint8).tobytes()
+
+
+def ink(name: str = COLOURS) -> np.ndarray:
+    """For each of the 256 colours, whether black text reads better on it than white, by WCAG 2's contrast."""
+    share = _levels(name) / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    bright = linear @ (0.2126, 0.7152, 0.0722) + 0.05
+    return bright / 0.05 > 1.05 / bright
+
+
+def shade(share: float) -> int:
+    """Which of the 256 colours a share of the scale has, as colour.js has it."""
+    return 255 if share >= 1 else int(share * 255.999) if share > 0 else 0
+
+
+def _levels(name: str) -> np.ndarray:
+    return (colours(name)(np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
 
 
 def blank(width: float, height: float, layout: str | None = "constrained") -> "Figure":
@@ -148,7 +165,7 @@ def sums_in_words(weights: np.ndarray) -> str:
     sums = sums[sums != 0]  # a row that may look nowhere shares out nothing
     if sums.size == 0 or np.abs(sums - 1).max() < 0.005:
         return "its weights sum to 1"
-    return f"here rows sum to {sums.min():.2f} … {sums.max():.2f}"
+    return f"here rows sum to {two(sums.min())} … {two(sums.max())}"
 
 
 def png(figure: "Figure") -> tuple[bytes, dict[str, int]]:
@@ -218,12 +235,12 @@ def short(label: str, most: int = 14) -> str:
 
 
 def _write_numbers(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool) -> None:
-    colour = colours()
+    black = ink()
     for (row, column), weight in np.ndenumerate(weights):
         if blocked is not None and blocked[row, column]:
             continue
-        level = weight / _largest(weights[row])[0] if per_row else weight
-        dark = np.isnan(weight) or np.dot(colour(level)[:3], (0.3, 0.6, 0.1)) > 0.5
+        share = float(weight) / float(_largest(weights[row])[0]) if per_row else weight
+        dark = np.isnan(weight) or black[shade(share)]
         text = ax.text(column, row, number(weight), ha="center", va="center", color="k" if dark else "w")
         text.set(fontsize=7, in_layout=False)  # within its cell, so measuring it would only take time
 
@@ -235,22 +252,39 @@ def _largest(weights: np.ndarray) -> np.ndarray:
 
 def number(weight: float) -> str:
     """A weight as short as it can be without lying: .07, 1.0, and nothing for less than ½ percent."""
-    if np.isnan(weight):
+    weight = float(weight)  # a float32 would be compared as one
+    size = abs(weight)
+    if not math.isfinite(weight):
+        return two(weight)
+    if size < 0.005:
+        return ""
+    if size >= 999.5:
+        return "<−999" if weight < 0 else ">999"  # no weight at all
+    if size < (0.05 if weight < 0 else 0.995):
+        return _fixed(weight, 2).replace("0.", ".")
+    return _fixed(weight, 1 if size < 99.95 else 0)
+
+
+def two(x: float) -> str:
+    """A number with two digits, as the page writes it."""
+    if math.isnan(x):
         return "NaN"
-    if weight < 0 or weight > 1.005:
-        return f"{weight:.1f}".replace("-", "−")
-    if weight >= 0.995:
-        return "1.0"
-    return "" if weight < 0.005 else f"{weight:.2f}"[1:]
+    return _fixed(x, 2) if math.isfinite(x) else "∞" if x > 0 else "−∞"
+
+
+def _fixed(x: float, digits: int) -> str:
+    size = abs(float(x))
+    text = f"{size:.{digits}f}" if size < 1e21 else repr(size)  # as JavaScript has them
+    return f"−{text}" if x < 0 and float(text) else text  # nothing is −0.00
 
 
 def _write_sums(ax, weights: np.ndarray) -> None:
     n_q, n_k = weights.shape
     style = {"fontsize": 7, "color": QUIET, "fontfamily": "monospace"}
     for row, total in enumerate(weights.sum(axis=1)):
-        ax.text(n_k - 0.4, row, f"{total:.2f}", va="center", **style)
+        ax.text(n_k - 0.4, row, two(total), va="center", **style)
     for column, total in enumerate(weights.sum(axis=0)):
-        ax.text(column, n_q - 0.4, f"{total:.2f}", ha="center", va="top", **style)
+        ax.text(column, n_q - 0.4, two(total), ha="center", va="top", **style)
 
 
 class _quiet(warnings.catch_warnings):

@@ -24,7 +24,7 @@ from attention_core.live import still
 from attention_core.live.explorers import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.known import Known
-from attention_core.live.page import joined
+from attention_core.live.linked import linked, styles
 from attention_core.tasks import IGNORE
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Frame:
 class TrainingPanel(Known, anywidget.AnyWidget):
     """The part of a `TrainingView` above its map: progress, Stop, curves, replay. Not made alone."""
 
-    _esm = joined("training.js", "kernel.js")
-    _css = joined("training.css")
+    _esm = linked("training.js")
+    _css = styles("training.css")
     _state = traitlets.Dict().tag(sync=True)  # only Python writes it, so that no click is in its way
     _fixed = traitlets.Dict().tag(sync=True)
     frame = traitlets.List([0, -1]).tag(sync=True)  # of which training, and which of its maps

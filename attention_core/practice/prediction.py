@@ -11,7 +11,7 @@ import traitlets
 from attention_core.live import still
 from attention_core.live.heatmap import mimebundle
 from attention_core.live.known import Known
-from attention_core.live.page import joined
+from attention_core.live.linked import linked, styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,8 +27,8 @@ class Prediction(Known, anywidget.AnyWidget):
     the option taken, or None; `right` is True or False once that and the answer are known, else None.
     """
 
-    _esm = joined("../practice/prediction.js", "kernel.js")
-    _css = joined("../practice/prediction.css")
+    _esm = linked("prediction.js")
+    _css = styles("prediction.css")
     _frame = traitlets.Dict().tag(sync=True)
 
     def __init__(self, question: str, options: Sequence, answer=_NOTHING, *, why: str = ""):

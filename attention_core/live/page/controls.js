@@ -1,0 +1,38 @@
+// An explorer's controls, for assistive tools. ipywidgets gives its sliders no name and the number of a step
+// for a value, and its choices no state. What it says to the eye stands right beside; this says it to the rest.
+
+import { set } from "./dom.js";
+import { ownKeys } from "./keys.js";
+
+/**
+ * Describes the controls of the explorer around `root`, and goes on as they change; returns what ends it.
+ * @param {Element} root
+ */
+export function describeControls(root) {
+  const explorer = root.closest(".attention-explorer");
+  if (!explorer) return () => {};
+  const describe = () => {
+    for (const slider of explorer.querySelectorAll(".widget-slider")) {
+      const label = slider.querySelector(".widget-label")?.textContent ?? "";
+      const handle = slider.querySelector(".noUi-handle");
+      const readout = /** @type {HTMLElement | null} */ (slider.querySelector(".widget-readout"));
+      if (handle) set(handle, { "aria-label": label, ...(readout?.textContent && { "aria-valuetext": readout.textContent }) });
+      if (readout?.isContentEditable) set(readout, { role: "textbox", "aria-label": `${label}, as a number` });
+    }
+    for (const group of explorer.querySelectorAll(".widget-toggle-buttons")) {
+      set(group, { role: "group", "aria-label": group.querySelector(".widget-label")?.textContent ?? "" });
+    }
+    for (const button of explorer.querySelectorAll(".widget-toggle-button")) {
+      set(button, { "aria-pressed": button.classList.contains("mod-active") });
+    }
+    for (const said of explorer.querySelectorAll(".attention-said")) set(said, { role: "status" });
+  };
+  const changed = new MutationObserver(describe);
+  const what = { subtree: true, childList: true, characterData: true, attributeFilter: ["class", "aria-valuetext"] };
+  for (const bar of /** @type {NodeListOf<HTMLElement>} */ (explorer.querySelectorAll(".attention-controls"))) {
+    ownKeys(bar);
+    changed.observe(bar, what);
+  }
+  describe();
+  return () => changed.disconnect();
+}

@@ -1,0 +1,67 @@
+// Elements, of HTML and of SVG. What a learner or a model says becomes text nodes, never HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @typedef {Record<string, string | number | boolean>} Attributes */
+
+/** @param {Element} node @param {Attributes} attributes */
+export function set(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    // only what differs: an observer of attributes would go on for ever
+    if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
+  }
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {string} [className] @param {Element | null} [parent] @param {Attributes} [attributes]
+ */
+export function element(tag, className = "", parent = null, attributes = {}) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  set(node, attributes);
+  parent?.append(node);
+  return node;
+}
+
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag @param {Element} parent @param {Attributes} [attributes] @param {string | number | null} [text]
+ */
+export function shape(tag, parent, attributes = {}, text = null) {
+  const node = document.createElementNS(SVG, tag);
+  set(node, attributes);
+  if (text !== null) node.textContent = String(text);
+  parent.append(node);
+  return node;
+}
+
+/**
+ * An element that is nothing but its text.
+ * @param {"em" | "strong" | "p"} tag @param {string} text
+ */
+export function worded(tag, text) {
+  const node = document.createElement(tag);
+  node.textContent = text;
+  return node;
+}
+
+/** @param {(string | Node)[]} cells */
+export function tableRow(cells) {
+  const line = document.createElement("tr");
+  for (const content of cells) element("td", "", line).append(content);
+  return line;
+}
+
+/** @param {HTMLElement | SVGElement} node @param {Record<"left" | "top" | "width" | "height", number>} box in px */
+export function place(node, box) {
+  for (const [side, length] of Object.entries(box)) node.style.setProperty(side, `${length}px`);
+}
+
+/**
+ * Counts what has been drawn: benchmarks and tests wait for it.
+ * @param {HTMLElement} root
+ */
+export function countFrame(root) {
+  root.dataset.frames = String(Number(root.dataset.frames ?? 0) + 1);
+}

@@ -1,0 +1,52 @@
+// How large everything about a map is, in the room that the page gives: pure arithmetic.
+
+/**
+ * @typedef {object} Size in px
+ * @property {number} x the width of a cell
+ * @property {number} y its height
+ * @property {number} left room for the queries' labels
+ * @property {number} top room for the keys' labels
+ * @property {number} width of all cells
+ * @property {number} height of all cells
+ * @property {number} keyWidth the longest that a slanted label can be
+ * @property {number} zoom how much the stylesheet enlarges all of it
+ */
+
+const LARGEST_CELL = { usual: 44, projector: 29 }; // px, before a projector enlarges them
+const PROJECTOR = 1.6; // as in heatmap.css
+export const GAP_FROM = 9; // px: smaller cells touch
+export const LABEL_PITCH = 14; // px: labels that would stand closer are left out
+
+/**
+ * @param {import("./frame.js").Frame} frame @param {{ width: number, projector: boolean }} page @returns {Size}
+ */
+export function measure(frame, { width, projector }) {
+  const many = frame.heads > 1;
+  const room = width || 800;
+  const largest = LARGEST_CELL[projector ? "projector" : "usual"];
+  const labels = 18 + 7.2 * longest(frame.queries);
+  const left = many ? Math.min(64, labels) : Math.max(64, Math.min(110, labels)); // 64: the caption
+  const widest = Math.min(many ? 250 : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
+  const tallest = many ? 250 - left : 560;
+  let x = Math.min(largest, widest / frame.columns);
+  let y = Math.min(largest, tallest / frame.rows);
+  if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
+  const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longest(frame.keys));
+  return {
+    x, y, left, top: slant + (many ? 14 : 30), // a single map has a line of captions
+    width: x * frame.columns, height: y * frame.rows,
+    keyWidth: (slant + 4) / 0.62, zoom: projector ? PROJECTOR : 1,
+  };
+}
+
+/** @param {string[]} labels */
+const longest = (labels) => labels.reduce((most, label) => Math.max(most, label.length), 3);
+
+/**
+ * Which of n labels are shown, a line each, when the lines stand `pitch` apart.
+ * @param {number} n @param {number} pitch
+ */
+export function thinned(n, pitch) {
+  const every = Math.ceil(LABEL_PITCH / pitch);
+  return Array.from({ length: Math.ceil(n / every) }, (_, i) => i * every);
+}

@@ -1,0 +1,46 @@
+// Words in a row, each tinted by a weight: the sentence itself, coloured by where a query looks.
+
+import { element } from "./dom.js";
+import { within } from "./numbers.js";
+
+/**
+ * @typedef {object} Strip
+ * @property {(texts: string[], choose: ((i: number) => void) | null) => void} write other words; with `choose` they can be pressed
+ * @property {(weights: ArrayLike<number>, strongFrom: number, asking: number) => void} tint each word by its
+ *   weight, from 0 to 1; above `strongFrom` it is written in the other colour; `asking` is the word that asks, or −1
+ * @property {() => void} hide
+ */
+
+/**
+ * The strip in `parent`, which it has for itself.
+ * @param {HTMLElement} parent @returns {Strip}
+ */
+export function makeStrip(parent) {
+  /** @type {HTMLElement[]} */
+  let words = [];
+  return {
+    write(texts, choose) {
+      parent.hidden = false;
+      words = texts.map((text, i) => {
+        const word = element("span", `ah-word${choose ? " ah-own" : ""}`);
+        word.textContent = text;
+        if (choose) word.onclick = () => choose(i);
+        return word;
+      });
+      parent.replaceChildren(...words);
+    },
+    tint(weights, strongFrom, asking) {
+      words.forEach((word, i) => {
+        const w = within(weights[i] || 0, 0, 1); // NaN tints nothing
+        word.style.setProperty("--ah-weight", `${Math.round(w * 100)}%`);
+        word.classList.toggle("ah-strong", w > strongFrom);
+        word.classList.toggle("ah-asking", i === asking);
+      });
+    },
+    hide() {
+      parent.hidden = true;
+      words = [];
+      parent.replaceChildren();
+    },
+  };
+}

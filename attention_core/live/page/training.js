@@ -1,0 +1,206 @@
+// The panel above the map of a training: progress, Stop, curves, replay. Python counts, and decides when
+// to send; here it is only drawn. What the reader wants while a cell is running goes over a line of its own.
+
+import { floats } from "./bytes.js";
+import { makeCurves, nearest } from "./curves.js";
+import { countFrame, element } from "./dom.js";
+import { noteKernel, RUN_AGAIN } from "./kernel.js";
+import { ownKeys } from "./keys.js";
+import { openLine } from "./line.js";
+import { onChange } from "./model.js";
+import { counted, duration } from "./numbers.js";
+import { inNextFrame } from "./schedule.js";
+
+/** @typedef {[layer: number, head: number | null]} Choice */
+
+/**
+ * @typedef {object} Training what Python sends of a training
+ * @property {number} run which one it is, counted from 0
+ * @property {number} step how many are done
+ * @property {number | null} total
+ * @property {boolean} running
+ * @property {number} rate steps a second, 0 before there is one
+ * @property {number | null} left seconds
+ * @property {string} note
+ * @property {[name: string, steps: DataView, values: DataView][]} curves float32
+ * @property {number[]} steps at which there is a map to replay
+ * @property {number} shown the step whose map is shown
+ * @property {string[]} says what the model answers
+ * @property {(boolean | null)[]} right whether it should
+ */
+
+/**
+ * @typedef {object} State
+ * @property {Training} _state
+ * @property {{ view: string, reads: string[], choices: Choice[] }} _fixed
+ * @property {[run: number, frame: number]} frame −1 is the last
+ * @property {Choice} chosen
+ * @property {boolean} [_gone]
+ */
+
+const REPLAY = 90; // ms a map
+const steps = (/** @type {number} */ n) => counted(n, "step", "steps");
+
+/** @param {Choice} choice @param {Choice[]} choices */
+export function choiceInWords([layer, head], choices) {
+  if (head !== null) return `layer ${layer}, head ${head}`;
+  return `layer ${layer}${choices.some(([l, h]) => l === layer && h !== null) ? ", all heads" : ""}`;
+}
+
+/** @param {Training} state */
+export function paceInWords({ rate, running, left }) {
+  if (!rate) return "";
+  return `${rate.toFixed(rate < 10 ? 1 : 0)} steps a second${running && left !== null ? ` · ${duration(left)} left` : ""}`;
+}
+
+/** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
+function render({ model, el }) {
+  const root = element("div", "at", el);
+  ownKeys(root);
+  root.onkeydown = (event) => event.stopPropagation(); // JupyterLab takes ← and → for itself
+  const bar = element("div", "at-bar", root);
+  const stop = element("button", "at-button at-stop", bar, { type: "button" });
+  stop.textContent = "Stop";
+  const progress = element("progress", "at-progress", bar, { "aria-label": "Training" });
+  const count = element("span", "at-count", bar);
+  const pace = element("span", "at-pace", bar);
+  const choice = element("label", "at-choice", bar);
+  choice.append("Map ");
+  const select = element("select", "at-select", choice);
+  const note = element("div", "at-note", root, { role: "status" });
+  const showCurves = makeCurves(element("div", "at-charts", root), (step) => {
+    const { running, steps } = model.get("_state");
+    if (!running && steps.length > 1) goTo(nearest(steps, step));
+  });
+  const replay = element("div", "at-replay", root);
+  const play = element("button", "at-button", replay, { type: "button" });
+  const slider = element("input", "at-slider", replay, { type: "range", min: 0, step: 1, "aria-label": "Replay: how the map formed" });
+  const moment = element("span", "at-moment", replay);
+  const tokens = element("table", "at-tokens", root);
+
+  const { view, reads, choices } = model.get("_fixed");
+  for (const one of choices) {
+    element("option", "", select, { value: JSON.stringify(one) }).textContent = choiceInWords(one, choices);
+  }
+
+  // ---- what the reader wants
+
+  /** @type {any} */
+  let line = null;
+  let gone = false; // this view, from the page
+  const kernel = model.widget_manager?.kernel;
+  openLine(kernel).then((opened) => { if (gone) opened?.close(); else line = opened; }).catch(console.warn);
+
+  stop.onclick = () => {
+    stop.disabled = true;
+    stop.textContent = "Stopping…";
+    if (line) line.send({ view, stop: true });
+    else kernel?.interrupt(); // Python takes it as the wish to stop
+  };
+  select.onchange = () => {
+    const chosen = JSON.parse(select.value);
+    if (model.get("_state").running) line?.send({ view, chosen });
+    model.set("chosen", chosen);
+    model.save_changes();
+  };
+
+  // ---- replay
+
+  let playing = 0;
+
+  /** @param {number} frame */
+  function goTo(frame) {
+    if (model.get("_gone")) return; // the maps are in the kernel
+    model.set("frame", [model.get("_state").run, frame]);
+    model.save_changes();
+  }
+
+  function pause() {
+    clearInterval(playing);
+    playing = 0;
+    play.textContent = "▶ Replay";
+  }
+
+  play.onclick = () => {
+    if (playing) { pause(); return; }
+    const last = () => model.get("_state").steps.length - 1;
+    let frame = Number(slider.value) >= last() ? -1 : Number(slider.value);
+    play.textContent = "❚❚ Pause";
+    playing = window.setInterval(() => {
+      goTo(++frame);
+      if (frame >= last()) pause();
+    }, REPLAY);
+  };
+  slider.oninput = () => { pause(); goTo(Number(slider.value)); };
+
+  // ---- the tokens that the model reads, and what it says
+
+  /** @param {string} name @param {string[]} words @param {(boolean | null)[]} [right] */
+  function tokenRow(name, words, right = []) {
+    const row = element("tr");
+    element("th", "", row, { scope: "row" }).textContent = name;
+    words.forEach((word, i) => {
+      const cell = element("td", right[i] === false ? "at-wrong" : right[i] ? "at-right" : "", row);
+      cell.textContent = word;
+      if (right[i] === false) cell.title = "wrong";
+    });
+    return row;
+  }
+
+  /** @param {Training} state */
+  function drawTokens({ says, right }) {
+    tokens.hidden = !says.length;
+    if (tokens.hidden) return;
+    const answer = tokenRow("says", says, right);
+    const judged = right.filter((r) => r !== null);
+    if (judged.length) element("td", "at-score", answer).textContent = `${judged.filter((r) => r).length} of ${judged.length} right`;
+    tokens.replaceChildren(tokenRow("reads", reads), answer);
+  }
+
+  // ---- frames
+
+  function draw() {
+    const left = Boolean(model.get("_gone")); // nothing runs any more, and nothing can be replayed
+    const state = { ...model.get("_state"), ...(left ? { running: false, note: RUN_AGAIN, steps: [] } : {}) };
+    const { running, step, total, shown } = state;
+    if (left) pause();
+    const begun = running || step > 0;
+    select.disabled = left;
+    root.classList.toggle("at-running", running);
+    stop.hidden = !running;
+    progress.hidden = count.hidden = pace.hidden = !begun;
+    if (!running) Object.assign(stop, { disabled: false, textContent: "Stop" });
+    progress.max = total || 1;
+    if (running && !total) progress.removeAttribute("value"); else progress.value = total ? step : 1;
+    count.textContent = `Step ${step}${total ? ` of ${total}` : ""}`;
+    pace.textContent = paceInWords(state);
+    if (note.textContent !== state.note) note.textContent = state.note;
+    showCurves(
+      state.curves.map(([name, x, y]) => ({ name, x: floats(x), y: floats(y) })),
+      { extent: Math.max(total ?? 0, step, 1), step: running ? step : shown, live: running, inWords: steps },
+    );
+    replay.hidden = running || state.steps.length < 2;
+    slider.max = String(Math.max(0, state.steps.length - 1));
+    const [, frame] = model.get("frame");
+    slider.value = frame < 0 ? slider.max : String(frame);
+    moment.textContent = `after ${steps(shown)}`;
+    slider.setAttribute("aria-valuetext", moment.textContent);
+    select.value = JSON.stringify(model.get("chosen"));
+    drawTokens(state);
+    countFrame(root);
+  }
+
+  const drawing = inNextFrame(draw);
+  const changed = onChange(model, ["_state", "frame", "chosen", "_gone"], drawing.soon);
+  pause();
+  drawing.soon();
+  return () => {
+    gone = true;
+    drawing.stop();
+    pause();
+    line?.close();
+    changed();
+  };
+}
+
+export default { initialize: noteKernel, render };

@@ -1,0 +1,99 @@
+// What a frame says in words: a cell, the sums of its rows, the arithmetic behind a cell.
+
+import { at, mayLook, rowOf, sumOf } from "./frame.js";
+import { fixed, power, quoted, two } from "./numbers.js";
+
+/** @typedef {import("./frame.js").Frame} Frame */
+/** @typedef {import("./frame.js").Cell} Cell */
+/** @typedef {[label: string, number: string, remark: string]} Line */
+
+const SHOWN = 0.005; // a smaller difference is not seen in two digits
+
+/**
+ * Every second part is plain, the others matter.
+ * @param {Frame} frame @param {Cell} cell
+ */
+export function inWords(frame, cell) {
+  const query = quoted(frame.queries[cell.row]);
+  const key = quoted(frame.keys[cell.column]);
+  const weight = frame.weights[at(frame, cell)];
+  if (mayLook(frame, cell)) return [query, " gives ", two(weight), " of its attention to ", key, "."];
+  const leak = Math.abs(weight) < SHOWN ? "" : `, and yet gives it ${two(weight)}`;
+  return [query, " may not look at ", key, `${leak}.`];
+}
+
+/**
+ * A wrong softmax must not stand under a caption that calls it right.
+ * @param {Frame} frame
+ */
+export function sumsInWords(frame) {
+  let [low, high] = [Infinity, -Infinity];
+  for (let head = 0; head < frame.heads; head++) {
+    for (let row = 0; row < frame.rows; row++) {
+      const sum = sumOf(rowOf(frame, head, row));
+      if (sum !== 0) [low, high] = [Math.min(low, sum), Math.max(high, sum)]; // one that may look nowhere shares out nothing
+    }
+  }
+  const usual = low > high || (Math.abs(low - 1) < SHOWN && Math.abs(high - 1) < SHOWN);
+  return usual ? "its weights sum to 1" : `here rows sum to ${two(low)} … ${two(high)}`;
+}
+
+/**
+ * The arithmetic behind one cell; nothing when Python sent no scores.
+ * @param {Frame} frame @param {Cell} cell @returns {Line[]}
+ */
+export function arithmetic(frame, cell) {
+  if (!frame.scores) return [];
+  const score = frame.scores[at(frame, cell)];
+  const lines = scoreFromSteps(frame, cell, score);
+  if (!mayLook(frame, cell)) {
+    return [...lines, ["masked: −∞", "−∞", ""], ["exp", "0.00", "e^−∞ = 0"], ...otherwise(frame, cell, 0)];
+  }
+  const scores = rowScores(frame, frame.scores, cell);
+  const largest = scores.reduce((most, s) => Math.max(most, s), -Infinity);
+  const shifted = scores.reduce((sum, s) => sum + Math.exp(s - largest), 0);
+  const weight = Math.exp(score - largest) / shifted;
+  lines.push(["exp", power(score), ""]);
+  lines.push(["÷ row’s sum", two(weight), `sum ${power(largest + Math.log(shifted))}`]);
+  return [...lines, ...otherwise(frame, cell, weight)];
+}
+
+/** @param {Frame} frame @param {Cell} cell @param {number} score @returns {Line[]} */
+function scoreFromSteps(frame, cell, score) {
+  if (!frame.steps.length) return [["score", two(score), ""]];
+  let x = frame.steps.reduce((product, [, factor]) => product / factor, score);
+  /** @type {Line[]} */
+  const lines = [["query · key", two(x), dotProduct(frame, cell)]];
+  for (const [label, factor] of frame.steps) lines.push([label, two((x *= factor)), ""]);
+  return lines;
+}
+
+/**
+ * Where the map does not show what the arithmetic says.
+ * @param {Frame} frame @param {Cell} cell @param {number} weight @returns {Line[]}
+ */
+function otherwise(frame, cell, weight) {
+  const shown = frame.weights[at(frame, cell)];
+  if (Math.abs(shown - weight) < SHOWN || Object.is(shown, weight)) return []; // NaN is what NaN scores give
+  return [["but the map", two(shown), mayLook(frame, cell) ? "another formula made this map" : "the mask was not used"]];
+}
+
+/**
+ * Those that take part in the softmax.
+ * @param {Frame} frame @param {Float32Array} scores @param {Cell} cell
+ */
+function rowScores(frame, scores, { head, row }) {
+  const cells = frame.keys.map((_, column) => ({ head, row, column }));
+  return cells.filter((cell) => mayLook(frame, cell)).map((cell) => scores[at(frame, cell)]);
+}
+
+/** @param {Frame} frame @param {Cell} cell */
+function dotProduct({ terms }, { row, column }) {
+  if (!terms) return "";
+  const n = terms.names.length;
+  return terms.names
+    .map((name, i) => ({ name, q: terms.query[row * n + i], k: terms.key[column * n + i] }))
+    .filter(({ q, k }) => Math.abs(q * k) >= SHOWN)
+    .map(({ name, q, k }) => `${name} ${fixed(q, 1)}×${fixed(k, 1)}`)
+    .join(" + ");
+}

@@ -1,0 +1,46 @@
+// When things are drawn. The page's frames are stepped by hand.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { atOnce, inNextFrame } from "../../attention_core/live/page/schedule.js";
+
+function screen() {
+  const waiting = new Map();
+  let id = 0;
+  globalThis.requestAnimationFrame = (call) => { waiting.set(++id, call); return id; };
+  globalThis.cancelAnimationFrame = (which) => waiting.delete(which);
+  return () => { const now = [...waiting.values()]; waiting.clear(); now.forEach((call) => call()); };
+}
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("the first change is drawn at once, its followers together in the next frame", async () => {
+  const frame = screen();
+  let drawn = 0;
+  const { changed } = atOnce(() => drawn++);
+  changed();
+  assert.equal(drawn, 0); // not before all that one message changes has been set
+  await settled();
+  assert.equal(drawn, 1);
+  changed(); changed();
+  await settled();
+  assert.equal(drawn, 1);
+  frame(); await settled();
+  assert.equal(drawn, 2);
+  frame(); frame(); await settled();
+  assert.equal(drawn, 2);
+  changed(); await settled();
+  assert.equal(drawn, 3); // after a quiet frame, at once again
+});
+
+test("what waits for the next frame is drawn once in it, or not at all when it was stopped", () => {
+  const frame = screen();
+  let drawn = 0;
+  const { soon, stop } = inNextFrame(() => drawn++);
+  soon(); soon();
+  assert.equal(drawn, 0);
+  frame();
+  assert.equal(drawn, 1);
+  soon(); stop(); frame();
+  assert.equal(drawn, 1);
+});

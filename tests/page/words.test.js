@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { readFrame } from "../../attention_core/live/page/frame.js";
+import { arithmetic, inWords, sumsInWords } from "../../attention_core/live/page/words.js";
+import { float32, mask, sent } from "./frames.js";
+
+const cell = (row, column) => ({ head: 0, row, column });
+const softmax = (scores) => { const e = scores.map(Math.exp); const sum = e.reduce((a, b) => a + b); return e.map((x) => x / sum); };
+
+test("a cell in words", () => {
+  const frame = readFrame(sent([[0.125, 0.875], [0.3, 0.7]], { allowed: mask([true, true, false, false]), queries: ["it", "<b>"] }));
+  assert.equal(inWords(frame, cell(0, 1)).join(""), "“it” gives 0.88 of its attention to “k1”.");
+  assert.equal(inWords(frame, cell(1, 0)).join(""), "“<b>” may not look at “k0”, and yet gives it 0.30.");
+  const masked = readFrame(sent([[0, 1]], { allowed: mask([false, true]) }));
+  assert.equal(inWords(masked, cell(0, 0)).join(""), "“q0” may not look at “k0”.");
+});
+
+test("what rows sum to", () => {
+  const sums = (rows) => sumsInWords(readFrame(sent(rows)));
+  assert.equal(sums([[0.5, 0.5], [0, 0]]), "its weights sum to 1");
+  assert.equal(sums([[0, 0]]), "its weights sum to 1");
+  assert.equal(sums([[0.5, 0.25], [1, 1]]), "here rows sum to 0.75 … 2.00");
+  assert.equal(sums([[NaN, 0.25], [1, 1]]), "here rows sum to NaN … NaN");
+  assert.equal(sums([[Infinity, 0]]), "here rows sum to ∞ … ∞");
+});
+
+test("the arithmetic of a cell, from the dot product to the weight", () => {
+  const scores = [1, 0.5];
+  const frame = readFrame(sent([softmax(scores)], {
+    scores: float32(scores), steps: [["÷ 2", 0.5]],
+    terms: { names: ["a", "b", "c"], query: float32([1, -2, 0]), key: float32([4, 1, 9, 1, 0, 0]) },
+  }));
+  assert.deepEqual(arithmetic(frame, cell(0, 0)), [
+    ["query · key", "2.00", "a 1.0×4.0 + b −2.0×1.0"], ["÷ 2", "1.00", ""],
+    ["exp", "2.72", ""], ["÷ row’s sum", "0.62", "sum 4.37"],
+  ]);
+  assert.deepEqual(arithmetic(readFrame(sent([[1]])), cell(0, 0)), []);
+});
+
+test("a map that another formula made is told from the arithmetic", () => {
+  const wrong = readFrame(sent([[0.5, 0.5]], { scores: float32([2, 0]) }));
+  assert.deepEqual(arithmetic(wrong, cell(0, 0)).at(-1), ["but the map", "0.50", "another formula made this map"]);
+  const leaking = readFrame(sent([[0.5, 0.5]], { scores: float32([0, 0]), allowed: mask([true, false]) }));
+  assert.deepEqual(arithmetic(leaking, cell(0, 1)).slice(1), [
+    ["masked: −∞", "−∞", ""], ["exp", "0.00", "e^−∞ = 0"], ["but the map", "0.50", "the mask was not used"],
+  ]);
+});
+
+test("scores that no number holds are said as they are", () => {
+  const frame = readFrame(sent([[1, 0]], { scores: float32([0, -Infinity]) }));
+  assert.deepEqual(arithmetic(frame, cell(0, 1)), [["score", "−∞", ""], ["exp", "0.00", ""], ["÷ row’s sum", "0.00", "sum 1.00"]]);
+  const nan = readFrame(sent([[NaN, NaN]], { scores: float32([NaN, 0]) }));
+  assert.deepEqual(arithmetic(nan, cell(0, 0)), [["score", "NaN", ""], ["exp", "NaN", ""], ["÷ row’s sum", "NaN", "sum NaN"]]);
+});
