@@ -11,9 +11,9 @@ from attention_core.live import (
     PositionExplorer,
     SelfAttentionExplorer,
     SinusoidExplorer,
-    back_row,
     projector,
 )
+from attention_core.live.widget import ForProjector
 
 WEIGHTS = torch.eye(3)
 
@@ -65,7 +65,7 @@ def test_an_explorer_without_a_heatmap_is_enlarged_too():
 
 
 def test_the_call_keeps_nothing_alive():
-    class Thing(back_row.ForProjector):
+    class Thing(ForProjector):
         pass
 
     thing = weakref.ref(Thing())

@@ -14,7 +14,8 @@ from test_explorers import BROKEN, REMARKED, by_hand, control, look_up_by_hand, 
 from attention_core import scaled_dot_product_attention, words
 from attention_core.agreement import agree, rounding
 from attention_core.live import LookUpExplorer, SelfAttentionExplorer
-from attention_core.live.explorers import MASKS, MOST_WORDS
+from attention_core.live.explorer import MOST_WORDS
+from attention_core.live.explorers.self_attention import MASKS
 
 OURS = {"ours": scaled_dot_product_attention, "ours, untidy": writes_into_its_arguments}
 KINDS = ("None", "half done", "no pair", "swapped", "raises", "takes nothing", "over queries", "scores")

@@ -15,7 +15,7 @@ from attention_core import causal_mask, scaled_dot_product_attention, window_mas
 from attention_core.agreement import agree, attention_rounding, rounding
 from attention_core.live import Experiment, LookUpExplorer, Plane, PositionExplorer, SelfAttentionExplorer
 from attention_core.live.call import Unusable, call_attention, row_remark
-from attention_core.live.explorers import MOST_WORDS
+from attention_core.live.explorer import MOST_WORDS
 from attention_core.live.plane import hull_of
 
 ours = scaled_dot_product_attention
@@ -39,7 +39,7 @@ def by_hand(sentence, temperature=1.0, scaled=True, allowed=None):
 
 def shows(explorer, weights, off=0.0):
     assert torch.allclose(explorer.weights, weights, rtol=0, atol=off)
-    assert explorer.weights is explorer.heatmap.weights
+    assert torch.equal(explorer.weights, explorer.heatmap.weights)
     return True
 
 
@@ -487,7 +487,10 @@ def test_a_switch_is_a_control():
         (lambda n: {"message": "hello"}, "Not finished yet: the function returns no weights."),
         (lambda n: "words", "ValueError: weights must be a tensor or an array of numbers, got str"),
         (lambda n: torch.ones(2), "ValueError: weights must be (n_q, n_k) or (heads, n_q, n_k), got (2,)"),
-        (lambda n: {"weights": torch.eye(2), "colour": 1}, "TypeError: update() has no argument colour"),
+        (
+            lambda n: {"weights": torch.eye(2), "colour": 1},
+            "TypeError: a map has no colour; it has weights, queries",
+        ),
         (
             lambda n: {"weights": torch.eye(2), "keys": ["a"]},
             "ValueError: weights have 2 columns but keys has 1 labels",

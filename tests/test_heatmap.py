@@ -385,7 +385,8 @@ def test_the_pages_buttons_get_the_file_they_ask_for(kind, start, monkeypatch):
 def test_its_own_script_and_style_come_along():
     heatmap = AttentionHeatmap(WEIGHTS)
     assert heatmap._esm == linked("heatmap.js")
-    assert heatmap._css == "".join((PAGE / name).read_text("utf-8") for name in ("heatmap.css", "deck.css"))
+    sheets = ("explorer.css", "heatmap.css", "strip.css", "deck.css")
+    assert heatmap._css == "".join((PAGE / name).read_text("utf-8") for name in sheets)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in PAGE.glob("*.[jc]s*")))

@@ -10,6 +10,7 @@ from ipywidgets import Widget
 from attention_core import practice  # it has a view of its own
 from attention_core.live import (
     AttentionHeatmap,
+    AttentionMap,
     Experiment,
     Explorer,
     LookUpExplorer,
@@ -17,7 +18,7 @@ from attention_core.live import (
     SelfAttentionExplorer,
     SinusoidExplorer,
 )
-from attention_core.live.known import Known
+from attention_core.live.widget import Known
 
 WEIGHTS = torch.eye(3)
 
@@ -105,8 +106,11 @@ def test_an_explorer_of_ones_own_has_attributes_of_its_own():
     class Mine(Explorer):
         def __init__(self):
             self.mine = 1
-            super().__init__([], AttentionHeatmap(None))
+            super().__init__()
             self.also = 2
+
+        def compute(self):
+            return AttentionMap(WEIGHTS)
 
     mine = Mine()
     mine.mine, mine._private = 3, 4
@@ -137,4 +141,8 @@ def test_an_experiments_controls_may_have_any_name():
 
 def test_the_pages_help_shows_the_arguments():
     assert list(inspect.signature(AttentionHeatmap).parameters)[:3] == ["weights", "queries", "keys"]
-    assert list(inspect.signature(LookUpExplorer).parameters) == ["attention"]
+    assert list(inspect.signature(LookUpExplorer).parameters) == [
+        "query", "values", "temperature", "attention", "projector",
+    ]  # fmt: skip
+    given = inspect.signature(SelfAttentionExplorer).parameters
+    assert list(given)[:2] == ["sentence", "temperature"] and given["temperature"].default == 1.0

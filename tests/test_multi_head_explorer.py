@@ -8,11 +8,19 @@ import traitlets
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from ipywidgets.widgets import widget
 
 from attention_core import merge_heads, scaled_dot_product_attention, split_heads
 from attention_core.agreement import agree, attention_rounding, rounding
 from attention_core.live import MultiHeadExplorer
-from attention_core.live.multi_head import COUNTS, DIM, MOST_WORDS, embed, head_distances, make_layer
+from attention_core.live.explorers.multi_head import (
+    COUNTS,
+    DIM,
+    MOST_WORDS,
+    embed,
+    head_distances,
+    make_layer,
+)
 from attention_core.words import split
 
 SENTENCE = "the cat sat on the mat because it was tired"
@@ -39,8 +47,14 @@ def controls(explorer):
 
 
 def texts(explorer):
-    """What is written between the controls and the map, without its tags."""
-    return explorer._cut.value, explorer._lack.value
+    """What is written between the controls and the map."""
+    return explorer.switches._frame["line"], explorer.changes._frame["said"]
+
+
+def tick(explorer, head):
+    """Its box, as the page has it."""
+    off = set(explorer.off) ^ {head}
+    explorer.switches.set_state({"off": sorted(off)})
 
 
 def roundings(explorer, further=0):
@@ -90,8 +104,8 @@ def test_heads_are_another_cut_of_the_same_parameters(seed):
     for n in COUNTS:
         explorer = MultiHeadExplorer(num_heads=n, seed=seed)
         size = sum(p.numel() for p in explorer.layer.parameters())
-        assert f"{size} parameters</b> = 4·16² + 4·16" in texts(explorer)[0] and size == 4 * 16**2 + 4 * 16
-        assert f"= <b>{DIM // n}</b> features" in texts(explorer)[0]
+        assert f"{size} parameters** = 4·16² + 4·16" in texts(explorer)[0] and size == 4 * 16**2 + 4 * 16
+        assert f"= **{DIM // n}** features" in texts(explorer)[0]
 
 
 def test_by_hand_each_head_has_the_role_that_its_label_says():
@@ -169,10 +183,10 @@ def test_heads_that_are_off_are_named_so_and_pale():
     explorer = MultiHeadExplorer(off=[1], seed=1)
     assert explorer.heatmap.head_labels == ["head 0", "head 1 (off)", "head 2", "head 3"]
     assert explorer.heatmap.faded == [1]
-    assert f"With heads 0, 2 and 3 alone the output changes by <b>{explorer.change:.2f}" in texts(explorer)[1]
+    assert f"With heads 0, 2 and 3 alone the output changes by **{explorer.change:.2f}" in texts(explorer)[1]
     explorer.off = [0, 1, 2, 3]
     assert explorer.heatmap.faded == [0, 1, 2, 3]
-    assert "With no head the output changes by <b>1.00" in texts(explorer)[1]
+    assert "With no head the output changes by **1.00" in texts(explorer)[1]
     explorer.off = []
     assert "All heads are on" in texts(explorer)[1] and explorer.heatmap.faded == []
     explorer.solo, explorer.show_mean = 2, True
@@ -255,9 +269,10 @@ def even(query, key, value):
 def test_the_strip_says_the_distances():
     explorer = MultiHeadExplorer()
     mean = explorer.distances.sum(-1) / 3
-    for card, distance in zip(explorer._cards, mean.tolist(), strict=False):
-        assert card.bar.value.endswith(f"{distance:.2f}")
-        assert f"{100 * distance:.0f}%" in card.bar.value
+    assert explorer.switches._frame["distances"] == pytest.approx(mean.tolist(), rel=0, abs=0)
+    assert "Jensen–Shannon" in explorer.switches._frame["legend"]
+    explorer.num_heads = 1
+    assert explorer.switches._frame["distances"] == [] and explorer.switches._frame["legend"] == ""
 
 
 # ---------------------------------------------------------------- controls and traits are one
@@ -268,24 +283,22 @@ def test_controls_follow_the_traits_and_the_traits_the_controls():
     labels = controls(explorer)
     labels["Heads"].value = 8
     assert explorer.num_heads == 8 and explorer.weights.shape[0] == 8
-    labels = controls(explorer)
-    labels["head 5 on"].value = False
-    labels["head 7 on"].value = False
+    tick(explorer, 5)
+    tick(explorer, 7)
     assert explorer.off == [5, 7] and explorer.change > 0
-    labels["only head 2"].value = True
-    assert explorer.solo == 2 and explorer.on == [2]
-    labels["only head 4"].value = True
-    assert explorer.solo == 4 and not labels["only head 2"].value
-    labels["only head 4"].value = False
+    for solo in (2, 4):
+        explorer.switches.set_state({"solo": solo})
+        assert explorer.solo == solo and explorer.on == [solo]
+    explorer.switches.set_state({"solo": None})
     assert explorer.solo is None and explorer.off == [5, 7]
-    labels["W_Q and W_K"].value = False
+    labels["W_Q and W_K"].value = "random"
     assert explorer.seed == 0 and "random, seed 0" in texts(explorer)[0]
     labels["reseed"].click()
     assert explorer.seed == 1
-    labels["W_Q and W_K"].value = True
+    labels["W_Q and W_K"].value = "made by hand"
     assert explorer.seed is None
     labels["reseed"].click()
-    assert explorer.seed == 0 and labels["W_Q and W_K"].value is False
+    assert explorer.seed == 0 and labels["W_Q and W_K"].label == "random"
     labels["show their mean"].value = True
     assert explorer.show_mean
     labels["Sentence"].value = "a dog ran"
@@ -295,17 +308,16 @@ def test_controls_follow_the_traits_and_the_traits_the_controls():
     explorer.off, explorer.solo, explorer.sentence = [0], 1, "one two"
     labels = controls(explorer)
     assert labels["Heads"].value == 2 and labels["Sentence"].value == "one two"
-    assert labels["W_Q and W_K"].value and not labels["show their mean"].value
-    assert not labels["head 0 on"].value and labels["head 1 on"].value
-    assert labels["only head 1"].value and not labels["only head 0"].value
-    assert "head 2 on" not in labels  # two heads, two switches
+    assert labels["W_Q and W_K"].label == "made by hand" and not labels["show their mean"].value
+    switches = explorer.switches
+    assert (switches.off, switches.solo, switches._frame["count"]) == ([0], 1, 2)
 
 
 def test_switching_one_head_is_one_message_to_the_map(monkeypatch):
     explorer = MultiHeadExplorer()
     frames = []
     explorer.heatmap.observe(lambda change: frames.append(change.new), "_frame")
-    controls(explorer)["head 1 on"].value = False
+    tick(explorer, 1)
     assert len(frames) == 1
     explorer.solo = 2
     assert len(frames) == 2
@@ -318,21 +330,22 @@ def test_a_sentence_that_cannot_be_shown_is_answered_in_words(sentence):
     explorer = MultiHeadExplorer(off=[0])
     explorer.sentence = sentence
     assert explorer.weights is explorer.output is explorer.change is explorer.distances is None
-    assert explorer.heatmap.message in ("Type a word or two.", "41 words are too many here: the most is 40.")
+    assert explorer.heatmap.message in ("Type a word or two.", "41 words are too many: the most is 40.")
     explorer.sentence = SENTENCE
     assert explorer.change > 0 and explorer.heatmap.message == ""
 
 
 def test_words_are_words_and_not_markup():
     explorer = MultiHeadExplorer("<script>alert(1)</script> & <b>", off=[0])
-    assert "<script>" not in explorer._lacks.value and "&lt;script&gt;" in explorer._lacks.value
+    assert explorer.changes._frame["words"] == ["<script>alert(1)</script>", "&", "<b>"]
+    assert explorer.changes.figure() and explorer.switches.figure()
 
 
-def test_a_sentence_is_read_out_and_not_the_number_of_each_word():
-    explorer = MultiHeadExplorer(off=[1])
-    assert "attention-said" in explorer._lack._dom_classes
-    assert "attention-said" not in explorer._lacks._dom_classes
-    assert "tired" in explorer._lacks.value and "tired" not in explorer._lack.value
+def test_it_opens_few_models():
+    before = set(widget._instances)
+    explorer = MultiHeadExplorer()
+    explorer.num_heads = 8
+    assert len(set(widget._instances) - before) <= 40  # each is a message, and a model in the page
 
 
 def test_the_picture_says_what_rows_sum_to():
@@ -428,7 +441,7 @@ def test_it_is_stored_with_its_still_picture():
     assert bundle["text/plain"] == repr(explorer)
     assert bundle["image/png"] and metadata["image/png"]["width"] > 0
     figure = explorer.figure()
-    assert explorer._facts() in figure._supxlabel.get_text()
+    assert repr(explorer).split("; ", 1)[1].rstrip(")") in figure._supxlabel.get_text()
     assert [ax.get_title() for ax in figure.axes[:4]] == explorer.heatmap.head_labels
 
 
@@ -455,8 +468,7 @@ class Reader(RuleBasedStateMachine):
     @rule(data=st.data())
     def tick(self, data):
         head = data.draw(st.sampled_from(range(self.explorer.num_heads)))
-        box = controls(self.explorer)[f"head {head} on"]
-        box.value = not box.value
+        tick(self.explorer, head)
 
     @rule(data=st.data())
     def solo(self, data):
@@ -483,10 +495,9 @@ class Reader(RuleBasedStateMachine):
     def what_is_shown_holds_together(self):
         explorer, n = self.explorer, len(split(self.explorer.sentence))
         heads = range(explorer.num_heads)
-        assert len(explorer._strip.children) == len(heads) + (len(heads) > 1)
-        for head, card in zip(heads, explorer._cards, strict=False):
-            assert card.on.value == (head not in explorer.off)
-            assert card.alone.value == (head == explorer.solo)
+        switches = explorer.switches
+        assert switches._frame["count"] == len(heads)
+        assert (switches.off, switches.solo) == (explorer.off, explorer.solo)
         assert repr(explorer).count("\n") == 0
         if n == 0 or explorer.attention(*[torch.zeros(1, 1, 1)] * 3) is None:
             assert explorer.weights is None and explorer.change is None and explorer.heatmap.message

@@ -23,7 +23,7 @@ from attention_core import (
 )
 from attention_core.agreement import agree, rounding
 from attention_core.live import PositionExplorer, SinusoidExplorer
-from attention_core.live.sinusoids import BASES
+from attention_core.live.explorers.sinusoids import BASES
 
 SENTENCE = "the cat sat on the mat because it was tired"
 SCHEMES = ["none", "sinusoidal", "learned", "rotary", "ALiBi", "relative"]
@@ -81,16 +81,26 @@ def test_a_matrix_between_sinusoids_ends_that_and_rope_survives_it(dim, base):
     assert not torch.allclose(explorer.similarities, explorer.similarities.T, atol=0.01)  # W is at work
 
 
+def curve_sent(explorer):
+    """The curve that its page draws."""
+    (frame,) = explorer.curve._frame
+    return {name: np.frombuffer(frame[name], np.float32) for name in ("x", "y", "low", "high")}
+
+
+def said(explorer):
+    """The lines beside its curve."""
+    return explorer.said._frame["said"].splitlines()
+
+
 def test_what_the_page_is_sent_is_what_was_computed():
     explorer = SinusoidExplorer(20, dim=6, position=8, distance=3)
-    sent = {
-        name: np.frombuffer(explorer.heatmap._frame[name], np.float32)
-        for name in ("table", "line", "low", "high")
-    }
+    sent = {"table": np.frombuffer(explorer.heatmap._frame["table"], np.float32), **curve_sent(explorer)}
     assert explorer.heatmap._frame["shape"] == [20, 6]
     assert np.array_equal(sent["table"].reshape(20, 6), sinusoidal_table(20, 6).numpy())
     assert torch.equal(explorer.table, sinusoidal_table(20, 6))
-    line = sent["line"]  # distances −19 … 19, of which position 8 knows −8 … 11
+    assert torch.equal(explorer.weights, explorer.table)  # what its map shows
+    assert sent["x"].tolist() == list(range(-19, 20)) and explorer.curve._frame[0]["at"] == 3
+    line = sent["y"]  # distances −19 … 19, of which position 8 knows −8 … 11
     assert np.isnan(line[:11]).all() and np.isnan(line[31:]).all()
     assert np.array_equal(line[11:31], explorer.similarities[8].numpy())
     assert all(agree(torch.tensor(sent[end][11:31]), torch.tensor(line[11:31])) for end in ("low", "high"))
@@ -98,12 +108,12 @@ def test_what_the_page_is_sent_is_what_was_computed():
 
 def test_the_band_holds_every_position_and_the_line_lies_within_it():
     explorer = SinusoidExplorer(24, dim=8, comparison="sinusoids through W")
-    low, high = (np.frombuffer(explorer.heatmap._frame[name], np.float32) for name in ("low", "high"))
+    low, high = (curve_sent(explorer)[name] for name in ("low", "high"))
     for k in range(-23, 24):
         diagonal = np.diagonal(explorer.similarities.numpy(), k)
         assert low[23 + k] == diagonal.min() and high[23 + k] == diagonal.max()
     for explorer.position in (0, 3, 18):
-        line = np.frombuffer(explorer.heatmap._frame["line"], np.float32)
+        line = curve_sent(explorer)["y"]
         known = ~np.isnan(line)
         assert known.sum() == 24
         assert (line[known] >= low[known]).all() and (line[known] <= high[known]).all()
@@ -111,17 +121,17 @@ def test_the_band_holds_every_position_and_the_line_lies_within_it():
 
 def test_it_says_in_words_what_the_hands_and_the_curve_show():
     explorer = SinusoidExplorer(dim=48, position=12, distance=5, pair=0)
-    assert explorer.heatmap.said == [
+    assert said(explorer) == [
         "Position 12, dimensions 0 and 1: sin −0.54, cos 0.84. This hand turns once in 6.3 positions, "
         "the next in 1.468 times as many.",
         "Positions 12 and 17, 5 apart: similarity 0.73, and the same for all that are as far apart.",
     ]
     explorer.position = 40
-    assert explorer.heatmap.said[1].startswith("Positions 40 and 45, 5 apart: similarity 0.73, and the same")
+    assert said(explorer)[1].startswith("Positions 40 and 45, 5 apart: similarity 0.73, and the same")
     explorer.comparison = "sinusoids through W"
-    assert "as far apart elsewhere: " in explorer.heatmap.said[1]
+    assert "as far apart elsewhere: " in said(explorer)[1]
     explorer.dim = 2
-    assert "the next" not in explorer.heatmap.said[0]
+    assert "the next" not in said(explorer)[0]
 
 
 def test_wavelengths_grow_as_the_lesson_says():
@@ -145,7 +155,7 @@ def test_controls_and_the_map_drive_the_traits_and_follow_them():
     explorer.heatmap.position, explorer.heatmap.distance, explorer.heatmap.pair = 3, 4, 5  # as a drag does
     assert (explorer.position, explorer.distance, explorer.pair) == (3, 4, 5)
     assert control(explorer, "Position").value == 3
-    assert explorer.heatmap.said[0].startswith("Position 3, dimensions 10 and 11: ")
+    assert said(explorer)[0].startswith("Position 3, dimensions 10 and 11: ")
     explorer.dim, explorer.base = 100, 2.1e7  # beyond the one slider, between two steps of the other
     assert (control(explorer, "Dimensions").value, control(explorer, "Base").label) == (100, "20,000,000")
     assert (explorer.dim, explorer.base) == (100, 2.1e7)  # neither pulls back what was set
@@ -216,11 +226,11 @@ def test_the_picture_holds_the_map_both_positions_and_the_words():
     image = figure.axes[0].images[0]
     drawn = torch.tensor(np.asarray(image.get_array()))
     assert agree(drawn, explorer.table.T) and image.get_clim() == (-1, 1)
-    hands = [line.get_xydata()[1] - line.get_xydata()[0] for line in figure.axes[2].lines]
+    hands = [line.get_xydata()[1] - line.get_xydata()[0] for line in figure.axes[1].lines]
     tips = torch.stack([explorer.table[p, 2 * i : 2 * i + 2] for i in range(4) for p in (10, 4)])
     assert agree(torch.tensor(np.array(hands)) / 0.4, tips)  # right is sine, up is cosine
-    written = " ".join(text.get_text() for text in figure.axes[4].texts)
-    assert all(said in written for said in explorer.heatmap.said)
+    written = " ".join(text.get_text() for text in figure.axes[3].texts)
+    assert all(line in written for line in said(explorer))
 
 
 # ---------------------------------------------------------------- one sentence, every scheme
@@ -299,13 +309,13 @@ def test_one_word_repeated_shows_the_positions_alone(scheme):
 def test_without_positions_nothing_tells_two_equal_words_apart():
     explorer = PositionExplorer(SENTENCE)
     assert torch.allclose(explorer.weights[0], explorer.weights[4], rtol=0, atol=rounded(SENTENCE))
-    assert "The rows of each “the” are the same: nothing tells them apart." in explorer._below.value
+    assert "The rows of each “the” are the same: nothing tells them apart." in explorer.changes._frame["said"]
     for explorer.scheme in PLACED:
         weights = explorer.weights if explorer.weights.ndim == 3 else explorer.weights[None]
         assert not torch.allclose(weights[:, 0], weights[:, 4], atol=1e-3)
-        assert "The rows of each “the” are not the same." in explorer._below.value
+        assert "The rows of each “the” are not the same." in explorer.changes._frame["said"]
     explorer.sentence = "no word twice"
-    assert "rows of each" not in explorer._below.value
+    assert "rows of each" not in explorer.changes._frame["said"]
 
 
 @settings(max_examples=25, deadline=None)
@@ -320,7 +330,7 @@ def test_without_positions_outputs_shuffle_with_the_words(shuffle, n):
     off = rounded(explorer.sentence)
     assert torch.allclose(explorer.output, output[:, order], rtol=0, atol=off)
     assert explorer.difference <= off
-    assert "The outputs shuffled with the words" in explorer._below.value
+    assert "The outputs shuffled with the words" in explorer.changes._frame["said"]
     assert "outputs change by up to 0.00" in repr(explorer)
 
 
@@ -328,7 +338,7 @@ def test_without_positions_outputs_shuffle_with_the_words(shuffle, n):
 def test_with_positions_order_counts(scheme):
     explorer = PositionExplorer(SENTENCE, scheme=scheme, shuffle=1)
     assert explorer.difference > 0.05
-    assert "Order counts" in explorer._below.value
+    assert "Order counts" in explorer.changes._frame["said"]
     assert f"outputs change by up to {explorer.difference:.2f}" in repr(explorer)
     typed = PositionExplorer(SENTENCE, scheme=scheme)
     rank = [SENTENCE.split().index(word) for word in explorer.heatmap.query_labels if word != "the"]
@@ -347,9 +357,9 @@ def test_a_causal_mask_puts_order_in_without_any_positions():
 
 def test_what_was_said_of_a_shuffle_goes_when_nothing_is_shown():
     explorer = PositionExplorer(SENTENCE, scheme="rotary", shuffle=1)
-    assert explorer.difference > 0 and explorer._below.value
+    assert explorer.difference > 0 and explorer.changes._frame["said"]
     explorer.sentence = ""
-    assert explorer.difference == 0 and explorer._below.value == "" and explorer.output is None
+    assert explorer.difference == 0 and explorer.changes._frame["said"] == "" and explorer.output is None
 
 
 def test_buttons_and_controls_drive_the_traits():
@@ -381,10 +391,8 @@ def test_too_few_or_too_many_words_are_said():
 
 def test_what_a_reader_types_is_text_and_nothing_else():
     explorer = PositionExplorer("<script>alert(1)</script> <b> & <b>", scheme="rotary", shuffle=1)
-    for text in (explorer._below, explorer._chips):
-        assert "<script>" not in text.value and "<b> " not in text.value
-    assert "&lt;script&gt;" in explorer._chips.value
-    assert "attention-said" not in explorer._chips._dom_classes  # nobody wants a number a word
+    assert "<script>alert(1)</script>" in explorer.changes._frame["words"]
+    assert explorer.changes.figure() and explorer.figure()
 
 
 def test_building_an_explorer_leaves_a_lessons_random_numbers_alone():
@@ -450,7 +458,7 @@ def test_a_hook_may_write_into_what_it_is_given():
 def test_a_scheme_that_is_unfinished_or_wrong_is_said_in_words_and_the_page_lives(hooks, message):
     explorer = PositionExplorer(SENTENCE, schemes={"mine": Hooks(**hooks)}, scheme="mine", shuffle=1)
     assert message in explorer.heatmap.message
-    assert explorer.weights is None and explorer.output is None and explorer._below.value == ""
+    assert explorer.weights is None and explorer.output is None and explorer.changes._frame["said"] == ""
     assert explorer.difference == 0
     assert repr(explorer).startswith("PositionExplorer(mine: nothing to show: ")
     explorer.scheme = "rotary"
@@ -500,7 +508,7 @@ def test_wrong_or_broken_numbers_are_shown_and_remarked_on():
     assert "is the softmax over queries?" in explorer.heatmap.message
     explorer.attention = lambda q, k, v: (v * math.nan, (q @ k.T).softmax(-1) * math.nan)
     assert "holds NaN" in explorer.heatmap.message
-    assert "The outputs hold NaN" in explorer._below.value
+    assert "The outputs hold NaN" in explorer.changes._frame["said"]
     assert explorer.figure() is not None
 
 
@@ -609,7 +617,9 @@ class AnySinusoids(RuleBasedStateMachine):
             explorer.position, explorer.distance, explorer.pair,
         )  # fmt: skip
         assert drawn._frame["shape"] == [explorer.length, explorer.dim]
-        assert drawn.said[0].startswith(f"Position {explorer.position}, dimensions {2 * explorer.pair} and ")
+        assert said(explorer)[0].startswith(
+            f"Position {explorer.position}, dimensions {2 * explorer.pair} and "
+        )
         for label, name in (("Position", "position"), ("Distance", "distance"), ("Dimensions", "dim")):
             assert control(explorer, label).value == getattr(explorer, name)
         assert control(explorer, "Base").value == min(BASES, key=lambda base: abs(base - explorer.base))

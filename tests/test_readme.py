@@ -3,18 +3,21 @@
 import re
 import subprocess
 import sys
+import textwrap
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
+import torch
 from lab import need_chromium
 from PIL import Image, ImageChops
 from record_animation import PICTURE
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-LESSONS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 ROWS = dict(re.findall(r"^\| \[.+?\]\(notebooks/(.+?\.ipynb)\) \| ([\d +]+) \|", README, re.MULTILINE))
 
 
@@ -69,3 +72,44 @@ def test_the_animation_can_be_retaken(tmp_path):
     assert animation.width == Image.open(PICTURE).width
     for before, after in pairwise(shots):
         assert ImageChops.difference(before, after).getextrema()[1] > 30
+
+
+def blocks(heading: str) -> list[str]:
+    """The code under a heading."""
+    part = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n)+", part, re.MULTILINE)]
+
+
+def test_your_own_model_is_shown_as_it_says():
+    class Tokenizer:
+        def convert_ids_to_tokens(self, ids):
+            return [f"token {i}" for i in ids.tolist()]
+
+    def model(input_ids, output_attentions):
+        assert output_attentions
+        layers = tuple(torch.rand(1, 12, 5, 5).softmax(-1) for _ in range(6))
+        return SimpleNamespace(attentions=layers)
+
+    own, moved = blocks("Your own model")
+    assert len(own.splitlines()) == 3
+    here = {
+        "model": model,
+        "tokenizer": Tokenizer(),
+        "batch": {"input_ids": torch.tensor([[101, 7, 8, 9, 102]])},
+    }
+    *before, last = own.splitlines()
+    exec("\n".join(before), here)
+    assert "5 queries × 5 keys, 12 heads" in repr(shown := eval(last, here))
+    assert shown.query_labels[0] == "token 101"
+    here["scores"] = torch.randn(4, 4)
+    *before, last = moved.splitlines()
+    exec("\n".join(before), here)
+    assert eval(last, here).weights.shape == (4, 4)
+
+
+def test_how_to_add_a_thing_names_files_that_are_there_and_counts_their_lines():
+    rows = re.findall(r"^\| an? (\w+).* \|$", README, re.MULTILINE)
+    assert rows == ["explorer", "view", "exercise", "lesson"]
+    lines = re.search(r"\(tests/contributed/reach\.py\), (\d+) lines", README)[1]
+    written = (ROOT / "tests/contributed/reach.py").read_text("utf-8").count("\n")
+    assert int(lines) == written <= 60

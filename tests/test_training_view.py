@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from attention_core import MultiHeadAttention, SinusoidalEncoding, TinyTransformer, causal_mask
 from attention_core.agreement import agree, rounding
-from attention_core.live import TrainingView, training
+from attention_core.live import TrainingView, curves, recorder
+from attention_core.live.explorers import training
 from attention_core.tasks import IGNORE, Reverse, accuracy
 
 TASK = Reverse(4, vocabulary=5)
@@ -141,9 +142,9 @@ def test_kept_maps_are_what_the_model_did_then():
 def test_a_long_training_keeps_few_maps_evenly_spread():
     view = TrainingView(make(), PROBE)
     for _ in view.watch(range(1307)):
-        assert len(view.frames) <= training.MOST_FRAMES + 1
+        assert len(view.frames) <= recorder.MOST_FRAMES + 1
     steps = [frame.step for frame in view.frames]
-    assert 30 <= len(steps) <= training.MOST_FRAMES + 1
+    assert 30 <= len(steps) <= recorder.MOST_FRAMES + 1
     assert steps[0] == 0 and steps[-1] == 1307
     assert set(np.diff(steps[:-1])) == {40}
 
@@ -160,7 +161,7 @@ def test_a_point_belongs_to_the_model_that_was_measured():
 def test_a_report_after_the_loop_reaches_the_page():
     view = Loop().run(TASK.batches(3, 8)).view
     view.report(unseen=0.5)
-    assert [curve[0] for curve in view.panel._state["curves"]] == ["loss", "accuracy", "unseen"]
+    assert [curve["name"] for curve in view.panel._state["curves"]] == ["loss", "accuracy", "unseen"]
     assert view.history["unseen"] == ([3], [0.5])
 
 
@@ -308,32 +309,34 @@ class Slow(nn.Module):
 def test_the_loop_keeps_its_time_and_the_page_its_life(monkeypatch, step, look, most):
     clock = Clock()
     monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(recorder, "time", clock)
     model = Slow(clock, look)
     view = TrainingView(model, PROBE)
     shown = []
-    monkeypatch.setattr(view, "_show", lambda _=None, show=view._show: (shown.append(clock.now), show()))
+    monkeypatch.setattr(view, "_put", lambda answer, put=view._put: (shown.append(clock.now), put(answer)))
     before, steps = model.looks, int(100 / step)
     for _ in view.watch(range(steps)):
         clock.now += step
     assert look * (model.looks - before) / 100 <= most
     longest = np.diff(shown).max()  # seconds without a new picture
     off = rounding(torch.float64, steps + model.looks, size=clock.now)  # each moved the clock on
-    assert longest <= max(training.LIFE, 100 * look) + step + look + off
+    assert longest <= max(recorder.LIFE, 100 * look) + step + look + off
 
 
 def test_pictures_are_not_sent_more_often_than_eyes_can_see(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(recorder, "time", clock)
     view = TrainingView(Slow(clock, 0), PROBE)
     shown = []
-    monkeypatch.setattr(view, "_show", lambda _=None: shown.append(clock.now))
+    monkeypatch.setattr(view, "_put", lambda _: shown.append(clock.now))
     for _ in view.watch(range(1000)):
         clock.now += 0.001
-    assert 10 <= len(shown) <= 1 / training.PAUSE + 3
+    assert 10 <= len(shown) <= 1 / recorder.PAUSE + 3
 
 
 def test_what_the_page_chose_is_shown_after_the_step_whatever_it_costs(monkeypatch):
-    monkeypatch.setattr(training, "BUDGET", 0)
+    monkeypatch.setattr(recorder, "BUDGET", 0)
     loop = Loop()
     titles = []
     loop.run(
@@ -354,7 +357,7 @@ def test_layer_head_and_moment_can_be_chosen_from_both_sides():
     assert view.heatmap.title == "Layer 1, head 1, after 10 steps"
     assert view.panel._state["shown"] == 10 and view.panel.chosen == [1, 1] and view.panel.frame[1] == 1
     view.panel.set_state({"chosen": [0, None]})  # as the page does
-    view.panel.set_state({"frame": [view._run, 0]})
+    view.panel.set_state({"frame": [view.record.run, 0]})
     assert torch.equal(view.weights, view.frames[0].weights[0].float())
     assert view.heatmap.title == "Layer 0, all heads, after 0 steps"
 
@@ -390,10 +393,10 @@ def test_the_panel_says_what_the_model_reads_and_says():
 
 def test_a_curve_on_the_page_is_thinned_to_means():
     steps, values = list(range(1000)), [float(i % 4) for i in range(1000)]
-    x, y = (np.frombuffer(part, dtype=np.float32) for part in training._thinned(steps, values))
-    assert len(x) == len(y) == 250 <= training.MOST_POINTS
+    x, y = (curves.thinned(part) for part in (steps, values))
+    assert len(x) == len(y) == 250 <= curves.MOST_POINTS
     assert (y == 1.5).all() and x[:2].tolist() == [1.5, 5.5]
-    x, y = (np.frombuffer(part, dtype=np.float32) for part in training._thinned([0, 1], [3.0, float("nan")]))
+    x, y = (curves.thinned(part) for part in ([0, 1], [3.0, float("nan")]))
     assert x.tolist() == [0, 1] and y[0] == 3 and np.isnan(y[1])
 
 
@@ -485,11 +488,11 @@ def test_a_still_picture_hatches_what_may_not_be_looked_at():
 
 def test_moments_are_where_the_map_changed():
     maps = [0.0] * 20 + [0.25, 0.5, 0.75, 1.0] + [1.0] * 20  # nothing happens but between 19 and 23
-    frames = [training.Frame(i, [torch.full((1, 2, 2), m)], []) for i, m in enumerate(maps)]
-    chosen = [frame.step for frame in training._moments(frames, 0, 5)]
+    frames = [recorder.Frame(i, [torch.full((1, 2, 2), m)], []) for i, m in enumerate(maps)]
+    chosen = [frame.step for frame in recorder.moments(frames, 0, 5)]
     assert chosen == [0, 20, 21, 22, 43]
-    still = [training.Frame(i, [torch.zeros(1, 2, 2)], []) for i in range(4)]
-    assert [frame.step for frame in training._moments(still, 0, 5)] == [0, 3]
+    still = [recorder.Frame(i, [torch.zeros(1, 2, 2)], []) for i in range(4)]
+    assert [frame.step for frame in recorder.moments(still, 0, 5)] == [0, 3]
 
 
 # ---------------------------------------------------------------- errors

@@ -1,17 +1,25 @@
 """What moves on the page: the heatmap, and the explorers that join it to an attention function."""
 
-from attention_core.live.back_row import projector
-from attention_core.live.explorers import Experiment, Explorer, SelfAttentionExplorer
+from attention_core.live.curves import Curve, Curves
+from attention_core.live.explorer import Explorer, SentenceExplorer
+from attention_core.live.explorers.experiment import Experiment
+from attention_core.live.explorers.look_up import LookUpExplorer
+from attention_core.live.explorers.multi_head import MultiHeadExplorer
+from attention_core.live.explorers.position import PositionExplorer
+from attention_core.live.explorers.self_attention import SelfAttentionExplorer
+from attention_core.live.explorers.sinusoids import SinusoidExplorer
+from attention_core.live.explorers.training import TrainingView
 from attention_core.live.heatmap import AttentionHeatmap
-from attention_core.live.look_up import LookUpExplorer
-from attention_core.live.multi_head import MultiHeadExplorer
+from attention_core.live.map import AttentionMap
 from attention_core.live.plane import Plane
-from attention_core.live.position import PositionExplorer
-from attention_core.live.sinusoids import SinusoidExplorer
-from attention_core.live.training import TrainingView
+from attention_core.live.strip import Strip, Words
+from attention_core.live.widget import projector
 
 __all__ = [
     "AttentionHeatmap",
+    "AttentionMap",
+    "Curve",
+    "Curves",
     "Experiment",
     "Explorer",
     "LookUpExplorer",
@@ -19,7 +27,10 @@ __all__ = [
     "Plane",
     "PositionExplorer",
     "SelfAttentionExplorer",
+    "SentenceExplorer",
     "SinusoidExplorer",
+    "Strip",
     "TrainingView",
+    "Words",
     "projector",
 ]

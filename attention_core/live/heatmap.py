@@ -1,19 +1,17 @@
 """The live heatmap: a widget that shows attention weights and says in words what they mean."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-import anywidget
 import torch
 import traitlets
 
 from attention_core.live import still
-from attention_core.live.back_row import ForProjector
 from attention_core.live.brought import labels_of
 from attention_core.live.linked import linked, styles
 from attention_core.live.map import AttentionMap
+from attention_core.live.widget import ForProjector, View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +21,7 @@ STAYING = ("queries", "keys", "heads", "allowed")  # what other weights in the s
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
-class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
+class AttentionHeatmap(ForProjector, View):
     """Attention weights as a map: rows are queries, columns are keys.
 
     Args:
@@ -55,7 +53,7 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
         name: f"update(weights, {name}=…) changes it together with the weights" for name in CONTENT
     } | {"map": "show(map) changes all of it"}
     _esm = linked("heatmap.js")
-    _css = styles("heatmap.css", "deck.css")
+    _css = styles("heatmap.css", "strip.css")
     _frame = traitlets.Dict().tag(sync=True)
     _palette = traitlets.Bytes().tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
@@ -171,11 +169,14 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
             raise ValueError(f"a picture is saved as .png or .svg, not as {Path(path).name!r}")
         Path(path).write_bytes(self._export(kind))
 
-    def __repr__(self) -> str:
-        return f"AttentionHeatmap({facts(self)})"
+    def facts(self) -> str:
+        """What it shows, in one line that is the same on every machine."""
+        if self.map is None or 0 in self.map.by_head.shape:
+            return ": ".join(filter(None, ("nothing to show", " ".join(self.message.split()))))
+        return self.map.facts()
 
-    def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
-        return mimebundle(self, self.figure())
+    def __repr__(self) -> str:
+        return f"AttentionHeatmap({self.facts()})"
 
     def _export(self, kind: str) -> bytes:
         return still.svg(self.figure()) if kind == "svg" else still.png(self.figure())[0]
@@ -183,28 +184,3 @@ class AttentionHeatmap(ForProjector, anywidget.AnyWidget):
     def _save_asked(self, _widget, content: dict, _buffers) -> None:
         if (kind := content.get("save")) in _MIME:
             self.send({"save": kind, "type": _MIME[kind]}, [self._export(kind)])
-
-
-def facts(heatmap: AttentionHeatmap) -> str:
-    """What a heatmap shows, or a thing with its weights and labels, in `AttentionMap.facts`' one line."""
-    if heatmap.weights is None or heatmap.weights.numel() == 0:
-        return ": ".join(filter(None, ("nothing to show", " ".join(heatmap.message.split()))))
-    if isinstance(heatmap, AttentionHeatmap):
-        return heatmap.map.facts()
-    labels = heatmap.query_labels, heatmap.key_labels
-    return AttentionMap(heatmap.weights, *labels, heads=heatmap.head_labels).facts()
-
-
-def mimebundle(widget, figure: "Figure") -> tuple[dict, dict]:
-    """The live view of `widget` for a page with a kernel, and text and a picture for one without."""
-    image, size = still.png(figure)
-    data = {
-        "text/plain": repr(widget),
-        "image/png": base64.b64encode(image).decode(),
-        "application/vnd.jupyter.widget-view+json": {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": widget.model_id,
-        },
-    }
-    return data, {"image/png": size}

@@ -15,7 +15,8 @@ def linked(entry: str, folder: Path = PAGE) -> str:
     """One script of a module and all that it imports, directly or not, and of nothing else.
 
     Each imported module becomes a scope of its own that returns its exports, after those that it imports;
-    the entry comes last, with its `export default`. Understood are `import { a, b as c } from "./x.js";` and
+    the entry comes last, with its `export default`. What is not in `folder` is looked for among the page's
+    own modules. Understood are `import { a, b as c } from "./x.js";` and
     `export` before a function, a const or a class.
 
     Raises: ValueError, with the module's name, for another import or export, an import in a circle, of a
@@ -29,7 +30,8 @@ def linked(entry: str, folder: Path = PAGE) -> str:
         way = (*way, f"{name}.js")
         if way.count(way[-1]) > 1:
             raise ValueError(f"modules import in a circle: {' → '.join(way)}")
-        if not (file := folder / way[-1]).is_file():
+        file = next((place / way[-1] for place in (folder, PAGE) if (place / way[-1]).is_file()), None)
+        if file is None:
             raise ValueError(f"there is no module {way[-1]} in {folder.name}/: {' → '.join(way)}")
 
         def constants(found: re.Match) -> str:
@@ -56,5 +58,5 @@ def linked(entry: str, folder: Path = PAGE) -> str:
 
 
 def styles(*names: str) -> str:
-    """These stylesheets, one after the other: `styles("heatmap.css", "deck.css")`."""
-    return "".join((PAGE / name).read_text("utf-8") for name in names)
+    """These stylesheets, after the one of an explorer's controls and before the one of slides."""
+    return "".join((PAGE / name).read_text("utf-8") for name in ("explorer.css", *names, "deck.css"))

@@ -1,22 +1,29 @@
 """A plane with named points, some of which the reader drags: queries among keys, outputs among values."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import anywidget
 import numpy as np
 import traitlets
 
 from attention_core.live import still
-from attention_core.live.heatmap import mimebundle
-from attention_core.live.known import Known
 from attention_core.live.linked import linked, styles
+from attention_core.live.widget import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Plane(Known, anywidget.AnyWidget):
+@dataclass(frozen=True)
+class Placed:
+    """Where some points are, and how large: from 0 to 1; one with None for a size is not drawn."""
+
+    points: Mapping[str, Iterable[float]]
+    sizes: Mapping[str, float | None]
+
+
+class Plane(View):
     """Named points between −`reach` and `reach` on both axes.
 
     Args:
@@ -89,6 +96,13 @@ class Plane(Known, anywidget.AnyWidget):
             for name, share in shares.items()
         }
 
+    def show(self, content: Placed | None) -> None:
+        """Move and size some points; None draws all of them small, where they are."""
+        content = content or Placed({}, dict.fromkeys(self.points, 0.0))
+        now = self.points
+        self.move(**{name: at for name, at in content.points.items() if tuple(at) != now.get(name)})
+        self.size(content.sizes)
+
     def on_move(self, callback) -> None:
         """Call `callback()` whenever a movable point has moved."""
         self.observe(lambda _: callback(), "_movable")
@@ -132,9 +146,6 @@ class Plane(Known, anywidget.AnyWidget):
     def __repr__(self) -> str:
         places = ", ".join(f"{name} at ({x:.2f}, {y:.2f})" for name, (x, y) in self.points.items())
         return f"Plane({places})"
-
-    def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
-        return mimebundle(self, self.figure())
 
 
 def name_sides(points: Sequence[tuple[float, float]], reach: float) -> list[tuple[bool, bool]]:

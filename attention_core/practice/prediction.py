@@ -5,13 +5,11 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import anywidget
 import traitlets
 
 from attention_core.live import still
-from attention_core.live.heatmap import mimebundle
-from attention_core.live.known import Known
 from attention_core.live.linked import linked, styles
+from attention_core.live.widget import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +18,7 @@ _NOTHING = object()  # None and False may be answers
 LINE = 96  # letters of an outcome in one line: what a page of 1000 px and a slide have room for
 
 
-class Prediction(Known, anywidget.AnyWidget):
+class Prediction(View):
     """One question with its options, as buttons; the first choice counts.
 
     Made by `predict`. In a browser the learner presses a button; without one, call `choose`. `chosen` is
@@ -117,9 +115,6 @@ class Prediction(Known, anywidget.AnyWidget):
         else:
             state = f"“{self.chosen}”" + {None: "", True: ", right", False: ", wrong"}[self.right]
         return f'Prediction("{self.question}": {state})'
-
-    def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
-        return mimebundle(self, self.figure())
 
     def _marked(self, place: int) -> str:
         """An option with what it turned out to be, in a sign: colour alone would not do."""

@@ -95,7 +95,7 @@ def views() -> set[str]:
     found = find_spec("attention_core")
     folders = [Path(place) for place in found.submodule_search_locations] if found else []
     sources = [file.read_text("utf-8") for folder in folders for file in folder.rglob("*.py")]
-    view = re.compile(r"^class ([A-Z]\w*)\(.*\b(?:Known|ForProjector|\w*Explorer)\b", re.MULTILINE)
+    view = re.compile(r"^class ([A-Z]\w*)\(.*\b(?:View|Pictured|\w*Explorer)\b", re.MULTILINE)
     return {name for source in sources for name in view.findall(source)}
 
 

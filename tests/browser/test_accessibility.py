@@ -10,6 +10,8 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
+from attention_core_pictures import views
+from found import found_explorers
 from lab import NOTEBOOKS, Notebook
 from playwright.sync_api import expect
 
@@ -49,13 +51,9 @@ for _, (x, y) in view.watch(Reverse(length=8).batches(20)):
     view.report(accuracy=accuracy(model(x)[0], y))
 view
 """,
+    *found_explorers().values(),
 ]
-PARTS = {  # of a page, and the outputs that have one
-    ".ah": r"((SelfAttention|LookUp|MultiHead|Position)Explorer|AttentionHeatmap|Experiment|TrainingView)\(",
-    ".sm": r"SinusoidExplorer\(",
-    ".at": r"TrainingView\(",
-    ".ap": r"Prediction\(",
-}
+OURS_BY_NAME = re.compile(rf"(?:{'|'.join(sorted({*views(), *found_explorers()}))})\(")  # an output's text
 OUTER = "document.querySelector('.jp-NotebookPanel .jp-WindowedPanel-outer')"
 
 
@@ -122,10 +120,10 @@ def test_every_cell_and_every_widget_is_on_the_page(lesson):
     cells = json.loads(lesson.path.read_text("utf-8"))["cells"]
     assert lesson.page.locator(".jp-NotebookPanel .jp-Cell").count() == len(cells) > 0
     texts = [output.get("data", {}).get("text/plain", "") for output in lesson.notebook.outputs()]
-    for part, made_by in PARTS.items():
-        wanted = sum(bool(re.match(made_by, "".join(text))) for text in texts)
-        assert lesson.page.locator(f".jp-NotebookPanel {part}").count() == wanted, part
-        assert wanted or part != ".ah"
+    wanted = sum(bool(OURS_BY_NAME.match("".join(text))) for text in texts)
+    alive = lesson.page.locator(".jp-NotebookPanel .jp-OutputArea-output:has([data-frames])")
+    lesson.until(lambda: alive.count() == wanted)
+    assert wanted > 0
 
 
 # ---------------------------------------------------------------- axe
@@ -203,7 +201,8 @@ FIGURES = """() => panel().content.widgets.flatMap((cell, i, cells) => {
     ]);
     return [
         ...all(".jp-RenderedImage img"), ...all(".ah:not(:has(.ah-body[hidden]))", ".ah-say"),
-        ...all(".ah:has(.ah-body[hidden])", ".ah-message"), ...all(".sm", ".sm-said"),
+        ...all(".ah:has(.ah-body[hidden])", ".ah-message"),
+        ...all(".attention-explorer:has(.sm)", ".ws-said"),
     ];
 })"""
 

@@ -348,7 +348,7 @@ def test_positions_are_put_in_and_words_are_shuffled(keys):
 
 def test_clocks_are_turned_and_picked(keys):
     hands = keys(CLOCKS)
-    said = hands.box.locator(".sm-said")
+    said = hands.box.locator(".ws-said")
     numbers = lambda: hands.execute("print(clocks.position, clocks.distance, clocks.pair)")  # noqa: E731
     hands.tab_to("slider", "Position")
     assert hands.heard(said, "ArrowRight").startswith("Position 13")

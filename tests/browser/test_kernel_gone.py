@@ -30,7 +30,7 @@ for step, batch in training.watch(range(5000)):
 SAID = {  # where each kind of view speaks; two planes and two heatmaps are parts of explorers
     "a heatmap": (".ah [role=status].ah-message", 3),
     "a plane": (".plane-said", 2),
-    "sinusoids": (".sm-said", 1),
+    "sinusoids": (".sm-message", 1),
     "a training": (".at-note", 1),
     "a prediction": (".ap-said", 1),
 }

@@ -93,7 +93,7 @@ def test_clocks_turn_by_hand_and_by_keyboard(page_of):
     notebook = page_of("positions", POSITIONS, "positions")
     notebook.run_all()
     box = notebook.widget(".jp-OutputArea-output:has(.sm-map)")
-    said = box.locator(".sm-said")
+    said = box.locator(".ws-said")
     here = box.locator("[data-part=position]")
     start = int(notebook.execute("print(clocks.position)"))
     here.focus()

@@ -1,26 +1,19 @@
-// The table of sinusoids as a map with two positions to slide, a clock for each pair of its rows, and a
-// curve over distances. Python computes all of it; here it is drawn, and what is moved is sent back.
+// The table of sinusoids as a map with two positions to slide, and a clock for each pair of its rows. Python
+// computes it; here it is drawn, and what is moved is sent back.
 
 import { floats } from "./bytes.js";
 import { readPalette } from "./colour.js";
-import { describeControls } from "./controls.js";
 import { drawDial, makeDials } from "./dials.js";
-import { makeDistances } from "./distances.js";
-import { countFrame, element, set, shape, worded } from "./dom.js";
-import { noteKernel, RUN_AGAIN } from "./kernel.js";
-import { ARROWS, onDrag, ownKeys, taken } from "./keys.js";
-import { onChange } from "./model.js";
+import { element, set, shape } from "./dom.js";
+import { RUN_AGAIN } from "./kernel.js";
+import { ARROWS, onDrag, taken } from "./keys.js";
 import { within } from "./numbers.js";
-import { inNextFrame } from "./schedule.js";
+import { view } from "./view.js";
 
 /**
  * @typedef {object} SentFrame what Python sends
  * @property {[number, number]} shape positions, dimensions
  * @property {DataView} table float32, position by position
- * @property {DataView} line float32, of this position over the distances 1 − n … n − 1; NaN where there is none
- * @property {DataView} low float32, of all positions
- * @property {DataView} high float32
- * @property {string} name of what is compared
  */
 
 /**
@@ -30,11 +23,11 @@ import { inNextFrame } from "./schedule.js";
  * @property {number} position
  * @property {number} distance
  * @property {number} pair
- * @property {string[]} said
+ * @property {string} message a remark above it
  * @property {boolean} [_gone]
  */
 
-/** @typedef {{ sent: SentFrame, n: number, dim: number, name: string, table: Float32Array, line: Float32Array, low: Float32Array, high: Float32Array }} Frame */
+/** @typedef {{ sent: SentFrame, n: number, dim: number, table: Float32Array }} Frame */
 
 const LEFT = 46; // px, for the numbers of the dimensions
 const TOP = 26; // for the flag of the position
@@ -85,15 +78,14 @@ function paint({ table, n, dim }, colours) {
   return canvas.toDataURL();
 }
 
-/** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
-function render({ model, el }) {
+/** @typedef {import("./view.js").Context<State>} Context */
+
+const SHOWN = /** @type {const} */ (["_frame", "position", "distance", "pair", "message"]);
+
+export default view("sm", [...SHOWN], (/** @type {Context} */ { model, root, put }) => {
   const palette = readPalette(model.get("_palette"));
-  const root = element("div", "sm", el);
-  ownKeys(root);
+  const message = element("div", "sm-message", root, { role: "status" });
   const above = shape("svg", root, { role: "group", "aria-label": "Sinusoids: a map of positions and dimensions, and clocks" });
-  const body = element("div", "sm-body", root);
-  const distances = makeDistances(body, LEFT);
-  const said = element("div", "sm-said", body, { "aria-live": "polite" });
   const caption = element("div", "sm-caption", root);
   caption.append(HOW);
   const legend = element("span", "sm-legend", caption);
@@ -110,15 +102,7 @@ function render({ model, el }) {
   let made = ""; // what the layout was made for
   /** @type {SentFrame | null} */
   let painted = null;
-  /** @type {(() => void) | null} */
-  let undescribe = null;
 
-  /** @param {Partial<State>} changes */
-  function put(changes) {
-    if (model.get("_gone")) return; // nothing would come of it
-    for (const [name, value] of Object.entries(changes)) model.set(/** @type {keyof State} */ (name), value);
-    model.save_changes();
-  }
   const slide = (/** @type {number} */ p) => put({ position: within(p, 0, frame.n - 1 - model.get("distance")) });
   const stretch = (/** @type {number} */ p) => put({ distance: within(p - model.get("position"), 0, frame.n - 1 - model.get("position")) });
   const pick = (/** @type {number} */ pair) => put({ pair: within(pair, 0, frame.dim / 2 - 1) });
@@ -132,7 +116,6 @@ function render({ model, el }) {
     above.replaceChildren();
     parts = makeParts();
     painted = null;
-    distances.layout(frame.n, at.width);
     /** @type {SVGElement | null} */ (above.querySelector(`[data-part="${had}"]`))?.focus({ preventScroll: true });
   }
 
@@ -214,12 +197,7 @@ function render({ model, el }) {
   function draw() {
     const sent = model.get("_frame");
     if (!sent.shape) return;
-    if (root.isConnected) undescribe ??= describeControls(root);
-    if (frame?.sent !== sent) {
-      const [n, dim] = sent.shape;
-      const { name, table, line, low, high } = sent;
-      frame = { sent, n, dim, name, table: floats(table), line: floats(line), low: floats(low), high: floats(high) };
-    }
+    if (frame?.sent !== sent) frame = { sent, n: sent.shape[0], dim: sent.shape[1], table: floats(sent.table) };
     const making = `${frame.n} ${frame.dim} ${root.clientWidth}`;
     if (making !== made) { made = making; layout(); }
     if (!parts) return;
@@ -228,23 +206,8 @@ function render({ model, el }) {
       set(parts.image, { href: paint(frame, palette.packed) });
     }
     drawPositions(parts);
-    distances.draw(frame, model.get("distance"), model.get("said").at(-1) ?? "");
-    const words = model.get("_gone") ? [RUN_AGAIN] : model.get("said");
-    said.replaceChildren(...words.map((text) => worded("p", text)));
-    countFrame(root);
+    const remark = model.get("_gone") ? RUN_AGAIN : model.get("message");
+    if (message.textContent !== remark) message.textContent = remark;
   }
-
-  const drawing = inNextFrame(draw);
-  const changed = onChange(model, ["_frame", "position", "distance", "pair", "said", "_gone"], drawing.soon);
-  const resized = new ResizeObserver(drawing.soon);
-  resized.observe(root);
-  drawing.soon();
-  return () => {
-    drawing.stop();
-    undescribe?.();
-    resized.disconnect();
-    changed();
-  };
-}
-
-export default { initialize: noteKernel, render };
+  return { draw };
+});

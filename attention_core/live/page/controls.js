@@ -9,8 +9,9 @@ import { ownKeys } from "./keys.js";
  * @param {Element} root
  */
 export function describeControls(root) {
-  const explorer = root.closest(".attention-explorer");
-  if (!explorer) return () => {};
+  const explorer = /** @type {HTMLElement | null} */ (root.closest(".attention-explorer"));
+  if (!explorer || explorer.dataset.described) return () => {}; // another view of it does so already
+  explorer.dataset.described = "true";
   const describe = () => {
     for (const slider of explorer.querySelectorAll(".widget-slider")) {
       const label = slider.querySelector(".widget-label")?.textContent ?? "";
@@ -25,7 +26,6 @@ export function describeControls(root) {
     for (const button of explorer.querySelectorAll(".widget-toggle-button")) {
       set(button, { "aria-pressed": button.classList.contains("mod-active") });
     }
-    for (const said of explorer.querySelectorAll(".attention-said")) set(said, { role: "status" });
   };
   const changed = new MutationObserver(describe);
   const what = { subtree: true, childList: true, characterData: true, attributeFilter: ["class", "aria-valuetext"] };
@@ -34,5 +34,5 @@ export function describeControls(root) {
     changed.observe(bar, what);
   }
   describe();
-  return () => changed.disconnect();
+  return () => { changed.disconnect(); delete explorer.dataset.described; };
 }

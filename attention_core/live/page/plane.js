@@ -1,12 +1,11 @@
 // A plane with named points. Python owns the fixed ones; the reader drags the movable ones, or moves
 // them with the arrow keys. Nothing is computed here but where things are drawn.
 
-import { countFrame, element, set, shape } from "./dom.js";
-import { noteKernel, RUN_AGAIN } from "./kernel.js";
-import { ARROWS, onDrag, ownKeys, taken } from "./keys.js";
-import { onChange } from "./model.js";
+import { element, set, shape } from "./dom.js";
+import { RUN_AGAIN } from "./kernel.js";
+import { ARROWS, onDrag, taken } from "./keys.js";
 import { two, within } from "./numbers.js";
-import { inNextFrame } from "./schedule.js";
+import { view } from "./view.js";
 
 /** @typedef {[x: number, y: number]} Point */
 
@@ -37,10 +36,11 @@ export function nameSides(points, reach) {
   }));
 }
 
-/** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
-function render({ model, el }) {
-  const root = element("div", "plane", el);
-  ownKeys(root);
+/** @typedef {import("./view.js").Context<State>} Context */
+
+const SHOWN = /** @type {const} */ (["_movable", "_fixed", "_sizes", "_outline", "title", "reach"]);
+
+export default view("plane", [...SHOWN], (/** @type {Context} */ { model, root, put }) => {
   const title = element("div", "plane-title", root);
   const said = element("div", "plane-said", root, { role: "status" });
   const svg = shape("svg", root, { viewBox: `0 0 ${SIDE} ${SIDE}`, class: "plane-field", role: "group" });
@@ -73,17 +73,15 @@ function render({ model, el }) {
   }
 
   /** @param {string} name @param {number} x @param {number} y */
-  function put(name, x, y) {
-    if (model.get("_gone")) return; // nothing would come of it
+  function move(name, x, y) {
     const inside = (/** @type {number} */ v) => Math.round(within(v, -reach(), reach()) * 100) / 100;
-    model.set("_movable", { ...model.get("_movable"), [name]: [inside(x), inside(y)] });
-    model.save_changes();
+    put({ _movable: { ...model.get("_movable"), [name]: [inside(x), inside(y)] } });
   }
 
   /** @param {string} name @param {PointerEvent} event */
   function drag(name, event) {
     const box = svg.getBoundingClientRect();
-    put(name, ((event.clientX - box.left) / box.width * 2 - 1) * reach(), (1 - (event.clientY - box.top) / box.height * 2) * reach());
+    move(name, ((event.clientX - box.left) / box.width * 2 - 1) * reach(), (1 - (event.clientY - box.top) / box.height * 2) * reach());
   }
 
   /** @param {string} name @param {KeyboardEvent} event */
@@ -91,7 +89,7 @@ function render({ model, el }) {
     const arrow = ARROWS[event.key];
     if (!arrow) return;
     const [x, y] = model.get("_movable")[name];
-    put(name, x + arrow[0] * STEP, y + arrow[1] * STEP);
+    move(name, x + arrow[0] * STEP, y + arrow[1] * STEP);
     taken(event);
   }
 
@@ -118,13 +116,7 @@ function render({ model, el }) {
       });
       if (mark.movable) set(mark.group, { "aria-valuetext": `at ${two(x)}, ${two(y)}`, "aria-valuenow": x.toFixed(2) });
     });
-    countFrame(root);
   }
 
-  const drawing = inNextFrame(draw);
-  const changed = onChange(model, ["_movable", "_fixed", "_sizes", "_outline", "title", "reach", "_gone"], drawing.soon);
-  drawing.soon();
-  return () => { drawing.stop(); changed(); };
-}
-
-export default { initialize: noteKernel, render };
+  return { draw };
+});

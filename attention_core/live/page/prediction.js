@@ -1,8 +1,8 @@
 // A question and its options. The kernel holds the state: a press sends a wish, the frame says what came of it.
 
 import { element } from "./dom.js";
-import { noteKernel, RUN_AGAIN } from "./kernel.js";
-import { onChange } from "./model.js";
+import { RUN_AGAIN } from "./kernel.js";
+import { view } from "./view.js";
 
 /**
  * @typedef {object} Frame what Python sends
@@ -27,16 +27,16 @@ export function stateOf({ chosen, answer }, i) {
   return answer === null ? "chosen" : "wrong";
 }
 
-/** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
-function render({ model, el }) {
-  const root = element("div", "ap", el);
+/** @typedef {import("./view.js").Context<State>} Context */
+
+export default view("ap", ["_frame"], (/** @type {Context} */ { model, root }) => {
   const question = element("div", "ap-question", root);
   const options = element("div", "ap-options", root, { role: "group" });
   const said = element("div", "ap-said", root, { role: "status" }); // read out when it changes
   /** @type {HTMLButtonElement[]} */
   const buttons = [];
 
-  function paint() {
+  function draw() {
     const frame = model.get("_frame");
     const gone = model.get("_gone") === true;
     const open = frame.chosen === null && frame.answer === null && !gone;
@@ -58,9 +58,5 @@ function render({ model, el }) {
     said.textContent = gone ? RUN_AGAIN : frame.said;
   }
 
-  const ended = onChange(model, ["_frame", "_gone"], paint);
-  paint();
-  return ended;
-}
-
-export default { initialize: noteKernel, render };
+  return { draw };
+});

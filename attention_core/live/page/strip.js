@@ -1,7 +1,7 @@
 // Words in a row, each tinted by a weight: the sentence itself, coloured by where a query looks.
 
 import { element } from "./dom.js";
-import { within } from "./numbers.js";
+import { two, within } from "./numbers.js";
 
 /**
  * @typedef {object} Strip
@@ -12,10 +12,10 @@ import { within } from "./numbers.js";
  */
 
 /**
- * The strip in `parent`, which it has for itself.
- * @param {HTMLElement} parent @returns {Strip}
+ * The strip in `parent`, which it has for itself; `numbered`, with its weight under each word.
+ * @param {HTMLElement} parent @param {boolean} [numbered] @returns {Strip}
  */
-export function makeStrip(parent) {
+export function makeStrip(parent, numbered = false) {
   /** @type {HTMLElement[]} */
   let words = [];
   return {
@@ -24,6 +24,7 @@ export function makeStrip(parent) {
       words = texts.map((text, i) => {
         const word = element("span", `ah-word${choose ? " ah-own" : ""}`);
         word.textContent = text;
+        if (numbered) element("span", "ah-number", word);
         if (choose) word.onclick = () => choose(i);
         return word;
       });
@@ -35,6 +36,7 @@ export function makeStrip(parent) {
         word.style.setProperty("--ah-weight", `${Math.round(w * 100)}%`);
         word.classList.toggle("ah-strong", w > strongFrom);
         word.classList.toggle("ah-asking", i === asking);
+        if (numbered) /** @type {HTMLElement} */ (word.lastElementChild).textContent = two(weights[i] ?? NaN);
       });
     },
     hide() {

@@ -1,15 +1,12 @@
 // The panel above the map of a training: progress, Stop, curves, replay. Python counts, and decides when
 // to send; here it is only drawn. What the reader wants while a cell is running goes over a line of its own.
 
-import { floats } from "./bytes.js";
-import { makeCurves, nearest } from "./curves.js";
-import { countFrame, element } from "./dom.js";
-import { noteKernel, RUN_AGAIN } from "./kernel.js";
-import { ownKeys } from "./keys.js";
+import { makeCurves, nearest, readCurve } from "./curves.js";
+import { element } from "./dom.js";
+import { RUN_AGAIN } from "./kernel.js";
 import { openLine } from "./line.js";
-import { onChange } from "./model.js";
 import { counted, duration } from "./numbers.js";
-import { inNextFrame } from "./schedule.js";
+import { view } from "./view.js";
 
 /** @typedef {[layer: number, head: number | null]} Choice */
 
@@ -22,7 +19,7 @@ import { inNextFrame } from "./schedule.js";
  * @property {number} rate steps a second, 0 before there is one
  * @property {number | null} left seconds
  * @property {string} note
- * @property {[name: string, steps: DataView, values: DataView][]} curves float32
+ * @property {import("./curves.js").SentCurve[]} curves over steps
  * @property {number[]} steps at which there is a map to replay
  * @property {number} shown the step whose map is shown
  * @property {string[]} says what the model answers
@@ -53,10 +50,9 @@ export function paceInWords({ rate, running, left }) {
   return `${rate.toFixed(rate < 10 ? 1 : 0)} steps a second${running && left !== null ? ` · ${duration(left)} left` : ""}`;
 }
 
-/** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
-function render({ model, el }) {
-  const root = element("div", "at", el);
-  ownKeys(root);
+/** @typedef {import("./view.js").Context<State>} Context */
+
+export default view("at", ["_state", "frame", "chosen"], (/** @type {Context} */ { model, root, put }) => {
   root.onkeydown = (event) => event.stopPropagation(); // JupyterLab takes ← and → for itself
   const bar = element("div", "at-bar", root);
   const stop = element("button", "at-button at-stop", bar, { type: "button" });
@@ -68,7 +64,7 @@ function render({ model, el }) {
   choice.append("Map ");
   const select = element("select", "at-select", choice);
   const note = element("div", "at-note", root, { role: "status" });
-  const showCurves = makeCurves(element("div", "at-charts", root), (step) => {
+  const showCurves = makeCurves(element("div", "cv-charts", root), (_, step) => {
     const { running, steps } = model.get("_state");
     if (!running && steps.length > 1) goTo(nearest(steps, step));
   });
@@ -100,8 +96,7 @@ function render({ model, el }) {
   select.onchange = () => {
     const chosen = JSON.parse(select.value);
     if (model.get("_state").running) line?.send({ view, chosen });
-    model.set("chosen", chosen);
-    model.save_changes();
+    put({ chosen });
   };
 
   // ---- replay
@@ -110,9 +105,7 @@ function render({ model, el }) {
 
   /** @param {number} frame */
   function goTo(frame) {
-    if (model.get("_gone")) return; // the maps are in the kernel
-    model.set("frame", [model.get("_state").run, frame]);
-    model.save_changes();
+    put({ frame: [model.get("_state").run, frame] });
   }
 
   function pause() {
@@ -175,9 +168,10 @@ function render({ model, el }) {
     count.textContent = `Step ${step}${total ? ` of ${total}` : ""}`;
     pace.textContent = paceInWords(state);
     if (note.textContent !== state.note) note.textContent = state.note;
+    const at = running ? step : shown;
     showCurves(
-      state.curves.map(([name, x, y]) => ({ name, x: floats(x), y: floats(y) })),
-      { extent: Math.max(total ?? 0, step, 1), step: running ? step : shown, live: running, inWords: steps },
+      state.curves.map((sent) => ({ ...readCurve(sent), at })),
+      { span: [0, Math.max(total ?? 0, step, 1)], live: running, inWords: steps },
     );
     replay.hidden = running || state.steps.length < 2;
     slider.max = String(Math.max(0, state.steps.length - 1));
@@ -187,20 +181,8 @@ function render({ model, el }) {
     slider.setAttribute("aria-valuetext", moment.textContent);
     select.value = JSON.stringify(model.get("chosen"));
     drawTokens(state);
-    countFrame(root);
   }
 
-  const drawing = inNextFrame(draw);
-  const changed = onChange(model, ["_state", "frame", "chosen", "_gone"], drawing.soon);
   pause();
-  drawing.soon();
-  return () => {
-    gone = true;
-    drawing.stop();
-    pause();
-    line?.close();
-    changed();
-  };
-}
-
-export default { initialize: noteKernel, render };
+  return { draw, end: () => { gone = true; pause(); line?.close(); } };
+});

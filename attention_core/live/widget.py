@@ -1,10 +1,18 @@
-"""What every view and explorer shares: an argument or attribute that it does not know is refused in words."""
+"""What every view and explorer shares: unknown names refused in words, the projector, the stored picture."""
 
+import base64
 import inspect
+import weakref
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import anywidget
 import traitlets
+
+from attention_core.live import still
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OTHERS = ("ipywidgets", "anywidget", "traitlets")
 NOT_GIVEN = {"children", "comm", "keys", "log"}  # ipywidgets' own traits that a view makes for itself
@@ -23,8 +31,8 @@ class _Refusing(type(traitlets.HasTraits)):
 
     def __init__(cls, *of_class, **options):
         super().__init__(*of_class, **options)
-        _self, *others = inspect.signature(cls.__init__).parameters.values()
-        cls.__signature__ = inspect.Signature(others)  # the page's help would show that of `__call__`
+        # the page's help would show that of `__call__`
+        cls.__signature__ = inspect.Signature(cls._parameters())
 
     def __call__(cls, *arguments, **given):
         later = {}
@@ -46,23 +54,36 @@ class _Refusing(type(traitlets.HasTraits)):
             setattr(made, name, value)
         return made
 
+    def _parameters(cls) -> list[inspect.Parameter]:
+        """Of `__init__`; where that takes `**traits`, the traits themselves, but none that it computes."""
+        _self, *own = inspect.signature(cls.__init__).parameters.values()
+        if cls._takes_anything or all(p.kind is not p.VAR_KEYWORD for p in own):
+            return own
+        own = [p for p in own if p.kind is not p.VAR_KEYWORD]
+        names = [p.name for p in own]
+        return own + [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=trait.default_value)
+            for name, trait in cls._own_traits().items()
+            if name not in names
+        ]
+
     def _takes(cls) -> tuple[list[str], list[str]]:
         """Names of its own arguments, and of those that ipywidgets has for it."""
         parameters = cls.__signature__.parameters.values()
         takes = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        if any(p.kind is p.VAR_KEYWORD for p in parameters):  # traits may be given, but not what it computes
-            takes += [name for name in cls._own_traits() if name not in takes]
         return takes, sorted(
             name for name, trait in _public(cls).items() if _is_of_others(trait) and name not in NOT_GIVEN
         )
 
-    def _own_traits(cls) -> list[str]:
-        """Public traits that neither ipywidgets nor anywidget has, and that are not computed."""
-        return sorted(
-            name
-            for name, trait in _public(cls).items()
+    def _own_traits(cls) -> dict[str, traitlets.TraitType]:
+        """Public traits that neither ipywidgets nor anywidget has, and that are not computed; the nearest
+        class's first, in the order in which they stand there."""
+        named = [name for kind in cls.__mro__ for name in vars(kind)]
+        return {
+            name: trait
+            for name, trait in sorted(_public(cls).items(), key=lambda pair: named.index(pair[0]))
             if not _is_of_others(trait) and not trait.metadata.get("computed")
-        )
+        }
 
     def _settable(cls) -> list[str]:
         named = {name: x for kind in reversed(cls.__mro__) for name, x in vars(kind).items()}
@@ -99,3 +120,63 @@ class Known(traitlets.HasTraits, metaclass=_Refusing):
         if isinstance(of_class, property):
             return of_class.fset is not None
         return hasattr(type(self), name) or name in self.__dict__
+
+
+_all: weakref.WeakSet = weakref.WeakSet()
+_on = False
+
+
+class ForProjector(Known):
+    """A widget with a `projector` trait: True shows it 1.6 times as large, in the room that it has."""
+
+    projector = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, *arguments, **traits):
+        traits.setdefault("projector", _on)
+        super().__init__(*arguments, **traits)
+        _all.add(self)
+
+
+def projector(on: bool = True) -> None:
+    """Show every heatmap and explorer, those on the page and those to come, for a projector (or not).
+
+    One of them alone: its own `projector`, or the box under its map.
+    """
+    global _on
+    _on = bool(on)
+    for widget in list(_all):
+        widget.projector = _on
+
+
+class Pictured:
+    """A widget with a `figure()`: where no kernel runs, that picture stands in its place."""
+
+    def figure(self) -> "Figure":
+        """What the page shows, as matplotlib draws it, unknown to pyplot."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **_) -> tuple[dict, dict]:
+        """The live view for a page with a kernel, and text and a picture for one without."""
+        image, size = still.png(self.figure())
+        data = {
+            "text/plain": repr(self),
+            "image/png": base64.b64encode(image).decode(),
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.model_id,
+            },
+        }
+        return data, {"image/png": size}
+
+
+class View(Pictured, Known, anywidget.AnyWidget):
+    """What an explorer shows: `show(content)` draws it, `show(None)` takes it away.
+
+    A subclass names its page script, `_esm = linked("….js")`, draws its still twin in `figure()`, and says
+    what it shows in one line that is the same on every machine, `__repr__`.
+    """
+
+    def show(self, content) -> None:
+        """Draw this content in place of all that was drawn before."""
+        raise NotImplementedError

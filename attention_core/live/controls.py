@@ -1,0 +1,150 @@
+"""What moves an explorer's traits: `trait.tag(control=slider(…))` puts that control into its bar.
+
+Each function here gives a maker, `(explorer, name) -> widget`: what the widget shows is the trait, and a
+reader who moves it sets the trait.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+import traitlets
+
+if TYPE_CHECKING:
+    from attention_core.live.explorer import Explorer
+
+Maker = Callable[["Explorer", str], widgets.Widget]
+_NARROW = {"description_width": "auto"}  # a label as wide as its words
+
+
+def text(label: str, *, width: str = "32em") -> Maker:
+    """A line of text, followed while it is typed."""
+    return _linked(lambda: widgets.Text(description=label, layout={"width": width}, continuous_update=True))
+
+
+def tick(label: str) -> Maker:
+    """A box to tick: True or False."""
+    return _linked(lambda: widgets.Checkbox(description=label, indent=False, layout={"width": "auto"}))
+
+
+def whole(
+    label: str, low: int, high: int | Callable[["Explorer"], int], *, step: int = 1, width: str = "270px"
+) -> Maker:
+    """A slider over whole numbers; its end may be a function of the explorer."""
+
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        most = high(explorer) if callable(high) else high
+        made = widgets.IntSlider(
+            getattr(explorer, name), description=label, min=low, max=max(most, getattr(explorer, name)),
+            step=step, layout={"width": width}, style=_NARROW,
+        )  # fmt: skip
+        made.observe(lambda change: setattr(explorer, name, change.new), "value")
+
+        def to_widget(change) -> None:
+            made.max = max(made.max, change.new)  # or the slider would pull back what was set from Python
+            made.value = change.new
+
+        explorer.observe(to_widget, name)
+        return made
+
+    return make
+
+
+def choice(
+    label: str,
+    options: Iterable | Mapping[str, object] | Callable[["Explorer"], Iterable],
+    *,
+    at: Callable[[object], int] | None = None,
+) -> Maker:
+    """Buttons, one of them pressed: a list of values, `{label: value}`, or a function of the explorer.
+
+    at: which button is pressed for a value that may be none of the options; unless given, the equal one's.
+    """
+
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        given = options(explorer) if callable(options) else options
+        values = list(given.values() if isinstance(given, Mapping) else given)
+        named = list(given.items() if isinstance(given, Mapping) else given)
+        shown = list(given) if None in values else named  # to ipywidgets, None is no choice at all
+        made = widgets.ToggleButtons(options=shown, description=label, style={"button_width": "auto"})
+        return _indexed(made, explorer, name, values, at or values.index)
+
+    return make
+
+
+def slider(label: str, steps: Sequence[float], *, digits: str = ".2f", width: str = "300px") -> Maker:
+    """A slider over `steps`, written with `digits`, that shows a number and sets it.
+
+    For a number between two steps the handle stands at the nearest, and the number stays. A float
+    slider would lose it: the page rounds what it is given to the slider's steps and sends that back,
+    over whatever Python has set since. This one talks in whole numbers.
+    """
+
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        made = widgets.SelectionSlider(
+            options=[(f"{step:{digits}}", step) for step in steps],
+            description=label, layout={"width": width}, style=_NARROW,
+        )  # fmt: skip
+        return _indexed(
+            made, explorer, name, steps, lambda x: min(range(len(steps)), key=lambda i: abs(steps[i] - x))
+        )
+
+    return make
+
+
+def button(label: str) -> Callable[[Callable], Callable]:
+    """Marks a method of an explorer that a button of this label calls."""
+
+    def mark(method: Callable) -> Callable:
+        method.button = label
+        return method
+
+    return mark
+
+
+def declared(kind: type) -> dict[str, Maker]:
+    """The controls of a class, in the order in which they stand in it; those of its base come first."""
+    found: dict[str, Maker] = {}
+    for one in reversed(kind.__mro__):
+        for name, thing in vars(one).items():
+            if isinstance(thing, traitlets.TraitType) and "control" in thing.metadata:
+                found[name] = thing.metadata["control"]
+            elif label := getattr(thing, "button", None):
+                found[name] = _button(label)
+    return {name: maker for name, maker in found.items() if maker is not None}
+
+
+def _button(label: str) -> Maker:
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        made = widgets.Button(description=label, layout={"width": "auto"})
+        made.on_click(lambda _: getattr(explorer, name)())
+        return made
+
+    return make
+
+
+def _linked(widget: Callable[[], widgets.Widget]) -> Maker:
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        made = widget()
+        traitlets.link((explorer, name), (made, "value"))
+        return made
+
+    return make
+
+
+def _indexed(
+    made: widgets.Widget, explorer: "Explorer", name: str, values: Sequence, nearest: Callable
+) -> widgets.Widget:
+    """Links a widget that talks in the numbers of its options, so that a value between them is not lost."""
+
+    def to_widget(_change=None) -> None:
+        made.index = nearest(getattr(explorer, name))
+
+    def to_explorer(_change) -> None:
+        if made.index is not None and made.index != nearest(getattr(explorer, name)):
+            setattr(explorer, name, values[made.index])
+
+    to_widget()
+    explorer.observe(to_widget, name)
+    made.observe(to_explorer, "index")
+    return made

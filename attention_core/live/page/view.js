@@ -1,0 +1,66 @@
+// What the page of every view has: a root with keys of its own, changes drawn once a frame, its explorer's
+// controls described, and nothing sent to a kernel that has gone.
+
+import { describeControls } from "./controls.js";
+import { countFrame, element } from "./dom.js";
+import { noteKernel } from "./kernel.js";
+import { ownKeys } from "./keys.js";
+import { onChange } from "./model.js";
+import { inNextFrame } from "./schedule.js";
+
+/**
+ * @template {{ _gone?: boolean }} State
+ * @typedef {object} Context
+ * @property {import("./model.js").Model<State>} model
+ * @property {HTMLElement} root
+ * @property {(changes: Partial<State>) => void} put what the reader wants: sent to Python, unless nothing would come of it
+ */
+
+/**
+ * A view for anywidget: `build` makes what stays, and returns what draws the model's present state; perhaps
+ * also what ends it.
+ * @template {{ _gone?: boolean }} State
+ * @param {string} className of the root
+ * @param {(keyof State & string)[]} traits whose changes are drawn
+ * @param {(context: Context<State>) => { draw: () => void, end?: () => void }} build
+ */
+export function view(className, traits, build) {
+  /** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
+  function render({ model, el }) {
+    const root = element("div", className, el);
+    ownKeys(root);
+    /** @param {Partial<State>} changes */
+    const put = (changes) => {
+      if (model.get("_gone")) return;
+      for (const name of /** @type {(keyof State)[]} */ (Object.keys(changes))) {
+        model.set(name, /** @type {any} */ (changes[name]));
+      }
+      model.save_changes();
+    };
+    const { draw, end } = build({ model, root, put });
+    /** @type {(() => void) | null} */
+    let undescribe = null;
+    const drawing = inNextFrame(() => {
+      if (root.isConnected) undescribe ??= describeControls(root);
+      draw();
+      countFrame(root);
+    });
+    const off = onChange(model, [...traits, "_gone"], drawing.soon);
+    let width = 0;
+    const resized = new ResizeObserver(() => {
+      if (root.clientWidth === width) return; // its height follows from what is drawn
+      width = root.clientWidth;
+      drawing.soon();
+    });
+    resized.observe(root);
+    drawing.soon();
+    return () => {
+      drawing.stop();
+      resized.disconnect();
+      undescribe?.();
+      off();
+      end?.();
+    };
+  }
+  return { initialize: noteKernel, render };
+}
