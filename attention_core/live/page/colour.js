@@ -33,11 +33,17 @@ export const shade = (x) => (x >= 1 ? 255 : x > 0 ? Math.floor(x * 255.999) : 0)
 export const NOT_A_NUMBER = 0xff8080c0; // a red that the map does not contain
 
 /**
- * Calls back when JupyterLab's theme, which it names on the body, changes; returns what ends it.
+ * Calls back when JupyterLab's theme, which it names on the body, changes, or the system's, which may choose
+ * all colours; returns what ends it.
  * @param {() => void} changed
  */
 export function onTheme(changed) {
   const themed = new MutationObserver(changed);
   themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
-  return () => themed.disconnect();
+  const system = ["(forced-colors: active)", "(prefers-color-scheme: dark)"].map((query) => matchMedia(query));
+  for (const one of system) one.addEventListener("change", changed);
+  return () => {
+    themed.disconnect();
+    for (const one of system) one.removeEventListener("change", changed);
+  };
 }

@@ -183,8 +183,8 @@ function render({ model, el }) {
   }
 
   function readColours() {
-    const style = getComputedStyle(root);
-    return { dim: style.getPropertyValue("--ah-dim"), flip: Number(style.getPropertyValue("--ah-flip")) };
+    const flip = Number(getComputedStyle(root).getPropertyValue("--ah-flip"));
+    return { dim: getComputedStyle(foot.foot).color, flip }; // as it is shown, also where the system chooses it
   }
 
   const drawing = atOnce(draw);

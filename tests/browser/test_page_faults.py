@@ -1,0 +1,159 @@
+"""Faults that a page once had, each as its reader met it: colours, screens, sizes, words, slides, keys."""
+
+import io
+import json
+
+import nbformat
+import numpy as np
+import pytest
+from deck import settled, start
+from lab import Notebook, until
+from PIL import Image
+from playwright.sync_api import Locator, expect
+
+SENTENCE = "the cat sat on the mat because it was tired"
+CELLS = {
+    "explorer": f"""
+import torch
+from attention_core.live import AttentionHeatmap, LookUpExplorer, MultiHeadExplorer, SelfAttentionExplorer
+from attention_core.live import SinusoidExplorer
+explorer = SelfAttentionExplorer("{SENTENCE}")
+explorer
+""",
+    "look_up": "look_up = LookUpExplorer(); look_up",
+    "multi": "multi = MultiHeadExplorer(); multi",
+    "clocks": "clocks = SinusoidExplorer(); clocks",
+}
+WINDOW = {"width": 1280, "height": 1000}
+
+
+class Book:
+    """A notebook of one explorer a cell, which are slides, too."""
+
+    def __init__(self, notebook: Notebook):
+        self.notebook, self.page = notebook, notebook.page
+
+    def box(self, name: str) -> Locator:
+        """The output of that cell, in sight."""
+        box = self.notebook.widget(".jp-OutputArea-output:has(.attention-explorer)", list(CELLS).index(name))
+        box.scroll_into_view_if_needed()
+        return box
+
+    def say(self, expression: str):
+        """What the kernel says to this, as JSON has it."""
+        return json.loads(self.notebook.execute(f"import json; print(json.dumps({expression}))"))
+
+    def heard(self, expression: str, wanted) -> None:
+        until(lambda: self.say(expression), lambda now: now == wanted)
+
+
+@pytest.fixture(scope="module")
+def book(lab, open_notebook):
+    path = lab.root / lab.write("faults.ipynb", list(CELLS.values()))
+    cells = nbformat.read(path, 4)
+    for cell in cells.cells:
+        cell.metadata["slideshow"] = {"slide_type": "slide"}
+    nbformat.write(cells, path)
+    notebook = open_notebook(path.name)
+    yield Book(notebook)
+    notebook.close()
+
+
+@pytest.fixture(autouse=True)
+def anew(book):
+    """Each test has widgets of its own."""
+    notebook = book.notebook
+    notebook.errors.clear()
+    notebook.run_all()
+    assert notebook.cell_errors() == []
+    for name in CELLS:
+        expect(book.box(name).locator("[data-frames]").first).to_be_visible()
+    yield
+    assert notebook.errors == []
+
+
+def pixels(part: Locator) -> np.ndarray:
+    """What a part of the page looks like: `(height, width, 3)`."""
+    return np.asarray(Image.open(io.BytesIO(part.screenshot())).convert("RGB")).astype(int)
+
+
+def colours(part: Locator) -> set[tuple[int, ...]]:
+    """The colours that a part of the page has."""
+    return set(map(tuple, pixels(part).reshape(-1, 3).tolist()))
+
+
+def differ(one: np.ndarray, other: np.ndarray) -> int:
+    """How many pixels are clearly others."""
+    return int((np.abs(one - other).max(-1) > 60).sum())
+
+
+# ---------------------------------------------------------------- where the system chooses the colours
+
+
+@pytest.fixture(params=["light", "dark"])
+def forced(book, request):
+    """Windows' high contrast: black on white, or white on black."""
+    book.page.emulate_media(forced_colors="active", color_scheme=request.param)
+    yield request.param
+    book.page.emulate_media(forced_colors="none", color_scheme="light")
+
+
+def test_marks_and_tints_are_seen_where_the_system_chooses_the_colours(book, forced):
+    box = book.box("explorer")
+    book.notebook.execute("explorer.mask = 'causal'")
+    expect(box.locator(".ah-masked")).to_be_visible()
+    head = box.locator(".ah-field")
+    for mark in (".ah-lit-row", ".ah-lit-column", ".ah-cell"):
+        with_it = pixels(head)
+        head.locator(mark).evaluate("mark => { mark.style.visibility = 'hidden' }")
+        assert differ(with_it, pixels(head)) > 60, mark
+    without = pixels(head)
+    for n in (1, 2):  # beside the cursor's row, which is another
+        book.notebook.execute(f"explorer.heatmap.pinned = {[4, 8][:n]}")
+        expect(head.locator(".ah-pin:visible")).to_have_count(n)
+        assert differ(without, without := pixels(head)) > 400, f"pin {n}"
+    assert len(colours(box.locator(".ah-ramp"))) > 40
+    ground = 255 if forced == "light" else 0
+    for part in (".ah-bar-0", ".ah-bar-1", ".ah-hatch"):
+        assert np.abs(pixels(box.locator(part).first) - ground).min(-1).max() > 165, part
+    masked = pixels(head.locator(".ah-target").nth(9))  # the first row's last cell
+    assert masked.max() - masked.min() > 165, "the hatching is not seen"
+    tints = box.locator(".ah-word").evaluate_all(
+        "words => words.map(word => getComputedStyle(word).backgroundColor)"
+    )
+    assert len(set(tints)) >= 3
+
+
+def test_what_is_chosen_is_seen_where_the_system_chooses_the_colours(book, forced):
+    def grounds(box, selector: str) -> list[str]:
+        return box.locator(selector).evaluate_all("all => all.map(one => COLOURS.behind(one).join())")
+
+    box = book.box("explorer").get_by_role("group", name="Mask")
+    none, causal, window = grounds(box, ".widget-toggle-button")
+    assert causal == window != none
+    multi = book.box("multi")
+    multi.get_by_role("button", name="only head 2").click()
+    expect(multi.locator(".hs-alone[aria-pressed=true]")).to_have_count(1)
+    first, _, third, last = grounds(multi, ".hs-alone")
+    assert first == last != third
+    fill = multi.locator(".hs-fill").first
+    assert len(colours(multi.locator(".hs-whole").first)) > 1 and fill.bounding_box()["width"] > 20
+    assert grounds(multi, ".hs-fill")[0] != grounds(multi, ".hs-whole")[0]
+    contrast = """all => all.map(one => {
+        const { rgba, behind, ratio } = COLOURS;
+        const style = getComputedStyle(one);
+        return ratio(rgba(one instanceof SVGElement ? style.fill : style.color), behind(one));
+    })"""
+    read = (
+        ".widget-toggle-button, .hs-alone, .ah-word, .plane-point text, .plane-point circle, .cv-tick, "
+        ".sm text:not(.sm-flag text)"
+    )
+    for name in CELLS:
+        found = book.box(name).locator(read).evaluate_all(contrast)
+        assert found and min(found) >= 4.5, name
+    hands = book.box("clocks").locator(".sm-clock").first
+    here, there = (
+        hands.locator(f".sm-hand.sm-{which}").evaluate("hand => getComputedStyle(hand).stroke")
+        for which in ("here", "there")
+    )
+    assert here != there
