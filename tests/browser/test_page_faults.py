@@ -6,7 +6,6 @@ import json
 import nbformat
 import numpy as np
 import pytest
-from deck import settled, start
 from lab import Notebook, until
 from PIL import Image
 from playwright.sync_api import Locator, expect
@@ -24,7 +23,6 @@ explorer
     "multi": "multi = MultiHeadExplorer(); multi",
     "clocks": "clocks = SinusoidExplorer(); clocks",
 }
-WINDOW = {"width": 1280, "height": 1000}
 
 
 class Book:
@@ -157,3 +155,19 @@ def test_what_is_chosen_is_seen_where_the_system_chooses_the_colours(book, force
         for which in ("here", "there")
     )
     assert here != there
+
+
+# ---------------------------------------------------------------- another screen
+
+SHARP = "canvas => canvas.width / canvas.getBoundingClientRect().width"
+
+
+def test_a_map_is_sharp_on_every_screen_that_the_window_is_moved_to(book):
+    protocol = book.page.context.new_cdp_session(book.page)
+    canvas = book.box("explorer").locator("canvas")
+    for pixels, height in ((2, 990), (1.5, 980), (1, 1000)):  # without another height, Chromium tells nobody
+        metrics = {"width": 1280, "height": height, "deviceScaleFactor": pixels, "mobile": False}
+        protocol.send("Emulation.setDeviceMetricsOverride", metrics)
+        until(lambda: canvas.evaluate(SHARP), lambda now, p=pixels: now == pytest.approx(p, rel=0.01))
+    protocol.send("Emulation.clearDeviceMetricsOverride")
+    protocol.detach()

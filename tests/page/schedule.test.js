@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { atOnce, inNextFrame } from "../../attention_core/live/page/schedule.js";
+import { onPixels } from "../../attention_core/live/page/screen.js";
 
 function screen() {
   const waiting = new Map();
@@ -43,4 +44,26 @@ test("what waits for the next frame is drawn once in it, or not at all when it w
   assert.equal(drawn, 1);
   soon(); stop(); frame();
   assert.equal(drawn, 1);
+});
+
+test("each change of the screen is heard, once, until it is listened to no more", () => {
+  /** @type {Map<string, Set<() => void>>} */
+  const heard = new Map();
+  globalThis.matchMedia = (query) => ({
+    addEventListener: (_, call) => heard.set(query, (heard.get(query) ?? new Set()).add(call)),
+    removeEventListener: (_, call) => heard.get(query).delete(call),
+  });
+  const move = (to) => {
+    const calls = [...heard.get(`(resolution: ${globalThis.devicePixelRatio}dppx)`)];
+    heard.clear();
+    globalThis.devicePixelRatio = to;
+    for (const call of calls) call();
+  };
+  globalThis.devicePixelRatio = 1;
+  let changes = 0;
+  const end = onPixels(() => changes++);
+  for (const to of [2, 1.5, 1]) move(to);
+  assert.equal(changes, 3);
+  end();
+  assert.deepEqual([...heard.values()].map((calls) => calls.size), [0]);
 });

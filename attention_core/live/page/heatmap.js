@@ -15,6 +15,7 @@ import { onChange } from "./model.js";
 import { paint } from "./paint.js";
 import { makeReadout } from "./readout.js";
 import { atOnce, inNextFrame } from "./schedule.js";
+import { onPixels } from "./screen.js";
 import { makeStrip } from "./strip.js";
 
 /** @typedef {import("./frame.js").Cell} Cell */
@@ -202,9 +203,10 @@ function render({ model, el }) {
   const resized = new ResizeObserver(() => { if (root.clientWidth && root.clientWidth !== width) fitting.soon(); });
   resized.observe(root);
   const themed = onTheme(() => { colours = null; drawing.changed(); });
+  const pixels = onPixels(drawing.changed);
   fitting.soon();
   return () => {
-    for (const end of [drawing.stop, fitting.stop, changed, pins, themed]) end();
+    for (const end of [drawing.stop, fitting.stop, changed, pins, themed, pixels]) end();
     clearTimeout(naming);
     undescribe?.();
     resized.disconnect();
