@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from attention_core import causal_mask
-from attention_core.live import AttentionHeatmap, still
+from attention_core.live import AttentionHeatmap, SelfAttentionExplorer, still
 from attention_core.live.linked import PAGE, linked
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -604,3 +604,46 @@ def test_the_caption_does_not_call_a_wrong_softmax_right():
     assert captions[-2] == "Each row is one query; here rows sum to 0.93 … 1.07."
     masked = AttentionHeatmap(torch.tensor([[0.0, 0.0], [0.5, 0.5]]))
     assert masked.figure().get_supxlabel() == captions[-1]
+
+
+# ---------------------------------------------------------------- many keys
+
+
+def even(n: int) -> torch.Tensor:
+    return torch.full((3, n), 1 / n)
+
+
+def test_rows_of_many_keys_have_their_own_scale_until_someone_chooses():
+    heatmap = AttentionHeatmap(even(127))
+    assert heatmap.per_row is False
+    for n, own in ((128, True), (10, False), (300, True)):
+        heatmap.weights = even(n)
+        assert heatmap.per_row is own
+    heatmap.weights = None
+    assert heatmap.per_row is True  # nothing is no reason
+    heatmap.set_state({"per_row": False})  # the reader unticks the box
+    for n in (300, 10, 200):
+        heatmap.weights = even(n)
+        assert heatmap.per_row is False
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_scale_that_is_given_stays(own):
+    for heatmap in (AttentionHeatmap(even(10), per_row=own), AttentionHeatmap(even(200), per_row=own)):
+        for n in (200, 10):
+            heatmap.weights = even(n)
+            assert heatmap.per_row is own
+    heatmap = AttentionHeatmap(even(10))
+    heatmap.per_row = own
+    heatmap.weights = even(200)
+    assert heatmap.per_row is own
+
+
+def test_an_explorer_and_the_still_picture_have_the_same_scale():
+    heatmap = SelfAttentionExplorer(" ".join(["cat"] * 130)).heatmap
+    assert heatmap.per_row is True
+    for heads in (None, 2, 12):
+        shown = AttentionHeatmap(even(128) if heads is None else even(128).expand(heads, -1, -1))
+        labels = [ax.get_ylabel() for ax in shown.figure().axes]
+        assert "share of the row’s largest" in labels, heads
+    assert "largest 0.0078: " in repr(AttentionHeatmap(even(128)))

@@ -192,6 +192,8 @@ AWKWARD = [
 seeded = random.Random(0)
 AWKWARD += [seeded.choice((1, -1)) * seeded.choice((1, 10, 200)) * seeded.random() for _ in range(300)]
 AWKWARD += [i / 8 for i in range(-40, 4000, 7)]  # every half there is, in two digits
+AWKWARD += [seeded.choice((1, -1)) * 0.012 * seeded.random() ** 4 for _ in range(200)]  # small weights
+AWKWARD += [0.00995, 0.0099499, 0.000995, 0.0009949, 1e-4, 0.99999e-4, 2**-7, 2**-10, 2**-13]
 AWKWARD += [float(np.float32(x)) for x in (0.005, 0.995, 1.005, 0.05, 99.95)]
 
 
@@ -200,7 +202,9 @@ def as_texts(numbers) -> list[str]:
     return [repr(float(x)).replace("inf", "Infinity").replace("nan", "NaN") for x in numbers]
 
 
-@pytest.mark.parametrize(("here", "there"), [(still.number, "inCell"), (still.two, "two")])
+@pytest.mark.parametrize(
+    ("here", "there"), [(still.number, "inCell"), (still.two, "two"), (still.weight, "weight")]
+)
 def test_a_number_is_the_same_words(here, there):
     assert in_page("numbers.js", f"{there}(Number(x))", as_texts(AWKWARD)) == [here(x) for x in AWKWARD]
 

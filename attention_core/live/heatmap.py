@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONTENT = ("queries", "keys", "heads", "scores", "allowed", "steps", "terms")  # what belongs to weights
+OWN_SCALE_FROM = 128  # keys: weights of so many are all dark on a scale from 0 to 1
 STAYING = ("queries", "keys", "heads", "allowed")  # what other weights in the same place keep
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
@@ -36,7 +37,8 @@ class AttentionHeatmap(ForProjector, View):
             key `(n_k, d_k)`, spell out that dot product.
         allowed: boolean, broadcastable to the weights; forbidden cells are hatched.
         title: a line above the map. message: a remark above it, or in its place.
-        per_row: colour each row from 0 to its largest weight. show_sums: of rows and columns.
+        per_row: colour each row from 0 to its largest weight, not to 1; unless it is given, or set
+            since, that is so from OWN_SCALE_FROM keys on. show_sums: of rows and columns.
         faded: numbers of heads whose maps are drawn pale, as their output is not used.
         projector: large enough to be read from the back of a class.
 
@@ -79,7 +81,9 @@ class AttentionHeatmap(ForProjector, View):
     ):
         self._map: AttentionMap | None = None
         self._staying: dict = {}  # labels that were given, and the mask: `update` keeps them
+        self._scale_chosen = False  # by Python or by the reader
         super().__init__(title=title, **traits)
+        self._scale_chosen = "per_row" in traits
         self.update(
             weights,
             queries=queries,
@@ -123,7 +127,16 @@ class AttentionHeatmap(ForProjector, View):
 
     def _put(self, map: AttentionMap | None, staying: dict) -> None:
         self._map, self._staying = map, staying
-        self._frame = {} if map is None else map.frame()  # one message, so that the page paints once
+        with self.hold_sync():  # one message, so that the page paints once
+            self._frame = {} if map is None else map.frame()
+            if map is not None and not self._scale_chosen:
+                self.per_row = len(map.keys) >= OWN_SCALE_FROM
+                self._scale_chosen = False  # that was no choice
+
+    @traitlets.validate("per_row")
+    def _choose_scale(self, proposal) -> bool:
+        self._scale_chosen = True  # also where nothing changes: a default is not an answer
+        return proposal.value
 
     @traitlets.default("_palette")
     def _default_palette(self) -> bytes:

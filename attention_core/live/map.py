@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from attention_core.agreement import SAME
-from attention_core.live import brought
+from attention_core.live import brought, still
 
 _STEP = '("÷ √d_k", 0.35)'
 
@@ -142,7 +142,7 @@ class AttentionMap:
         return (
             f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"
             + (f", {n_heads} heads" if n_heads > 1 else "")
-            + f", row sums {_span(weights.sum(-1))}, largest {float(weights[head, row, column]):.2f}: "
+            + f", row sums {_span(weights.sum(-1))}, largest {still.weight(weights[head, row, column])}: "
             + f"“{self.queries[row]}” → “{self.keys[column]}”"
             + (f" in {self.heads[head]}" if n_heads > 1 else "")
         )

@@ -272,6 +272,14 @@ def two(x: float) -> str:
     return _fixed(x, 2) if math.isfinite(x) else "∞" if x > 0 else "−∞"
 
 
+def weight(w: float) -> str:
+    """A weight in words: two digits, and where it is small two that count, as the page writes it."""
+    w = float(w)
+    if 0 < w < 1e-4:
+        return "<0.0001"
+    return _fixed(w, 5 if abs(w) < 0.000995 else 4) if 1e-4 <= abs(w) < 0.00995 else two(w)
+
+
 def _fixed(x: float, digits: int) -> str:
     size = abs(float(x))
     text = f"{size:.{digits}f}" if size < 1e21 else repr(size)  # as JavaScript has them

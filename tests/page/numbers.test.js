@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { counted, duration, fixed, inCell, power, two, within } from "../../attention_core/live/page/numbers.js";
+import { counted, duration, fixed, inCell, power, two, weight, within } from "../../attention_core/live/page/numbers.js";
 
 /** @param {(x: number) => string} say @param {[number, string][]} table */
 const says = (say, table) => { for (const [x, words] of table) assert.equal(say(x), words, `of ${x}`); };
@@ -27,6 +27,14 @@ test("a cell's number is short, and does not lie", () => {
     [0, ""], [-0.001, ""], [0.0049, ""], [0.005, ".01"], [0.07, ".07"], [0.125, ".12"], [0.994, ".99"], [0.995, "1.0"],
     [1.005, "1.0"], [1.2, "1.2"], [12.34, "12.3"], [123.4, "123"], [999.4, "999"], [1e30, ">999"], [-1e30, "<−999"],
     [-0.03, "−.03"], [-0.5, "−0.5"], [-12.3, "−12.3"], [NaN, "NaN"], [Infinity, "∞"], [-Infinity, "−∞"], [5e-324, ""],
+  ]);
+});
+
+test("a small weight has two digits that count, and one too small for words says so", () => {
+  says(weight, [
+    [0, "0.00"], [0.625, "0.62"], [0.01, "0.01"], [0.0083, "0.0083"], [0.00833, "0.0083"], [0.00994, "0.0099"], [0.00996, "0.01"],
+    [0.00083, "0.00083"], [0.000996, "0.0010"], [0.0001, "0.00010"], [0.00009, "<0.0001"], [5e-324, "<0.0001"], [1, "1.00"],
+    [-0.0083, "−0.0083"], [-1e-9, "0.00"], [NaN, "NaN"], [Infinity, "∞"],
   ]);
 });
 

@@ -16,6 +16,16 @@ test("a cell in words", () => {
   assert.equal(inWords(masked, cell(0, 0)).join(""), "“q0” may not look at “k0”.");
 });
 
+test("small weights are told apart in words, from others and from the arithmetic", () => {
+  const even = readFrame(sent([Array(120).fill(1 / 120)], { scores: float32(Array(120).fill(0)) }));
+  assert.equal(inWords(even, cell(0, 7)).join(""), "“q0” gives 0.0083 of its attention to “k7”.");
+  assert.deepEqual(arithmetic(even, cell(0, 7)).at(-1), ["÷ row’s sum", "0.0083", "sum 120.00"]);
+  const wrong = readFrame(sent([Array(120).fill(0.006)], { scores: float32(Array(120).fill(0)) }));
+  assert.deepEqual(arithmetic(wrong, cell(0, 7)).at(-1), ["but the map", "0.0060", "another formula made this map"]);
+  const leaking = readFrame(sent([[0.004, 0.996]], { allowed: mask([false, true]) }));
+  assert.equal(inWords(leaking, cell(0, 0)).join(""), "“q0” may not look at “k0”, and yet gives it 0.0040.");
+});
+
 test("what rows sum to", () => {
   const sums = (rows) => sumsInWords(readFrame(sent(rows)));
   assert.equal(sums([[0.5, 0.5], [0, 0]]), "its weights sum to 1");

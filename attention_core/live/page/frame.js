@@ -37,6 +37,7 @@ import { bytes, floats } from "./bytes.js";
  * @property {Frame} frame
  * @property {Cell} cursor
  * @property {number[]} pinned rows, at most two
+ * @property {boolean} perRow each row has its own scale
  */
 
 /** @type {Frame} */

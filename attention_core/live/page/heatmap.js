@@ -48,7 +48,7 @@ function render({ model, el }) {
   const foot = makeFoot(root, palette.gradient);
 
   /** @type {import("./frame.js").Scene} */
-  const scene = { frame: NOTHING, cursor: { head: 0, row: 0, column: 0 }, pinned: [] };
+  const scene = { frame: NOTHING, cursor: { head: 0, row: 0, column: 0 }, pinned: [], perRow: false };
   /** @type {import("./head.js").HeadView[]} */
   let heads = [];
   let made = ""; // what the layout was made for
@@ -161,7 +161,7 @@ function render({ model, el }) {
     const making = JSON.stringify([names, queries, keys, width, model.get("show_sums"), foot.large.checked]);
     colours ??= readColours();
     if (making !== made) { made = making; layout(); }
-    const perRow = model.get("per_row");
+    const perRow = scene.perRow = model.get("per_row");
     for (const view of heads) {
       paint(view.canvas, frame, view.head, view.size, { palette, perRow, dim: colours.dim });
       view.canvas.classList.toggle("ah-faded", model.get("faded").includes(view.head));

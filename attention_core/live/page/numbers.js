@@ -22,6 +22,17 @@ export function two(x) {
 }
 
 /**
+ * A weight in words: two digits, and where it is small two that count, down to a ten-thousandth. Among a
+ * thousand keys even the largest weight may be small.
+ * @param {number} w
+ */
+export function weight(w) {
+  if (w > 0 && w < 1e-4) return "<0.0001";
+  const size = Math.abs(w);
+  return size < 0.00995 && size >= 1e-4 ? fixed(w, size < 0.000995 ? 5 : 4) : two(w);
+}
+
+/**
  * A weight as short as it can be without lying: .07, 1.0, nothing for less than ½ percent.
  * @param {number} w
  */

@@ -1,7 +1,7 @@
 // What a frame says in words: a cell, the sums of its rows, the arithmetic behind a cell.
 
 import { at, mayLook, rowOf, sumOf } from "./frame.js";
-import { fixed, power, quoted, two } from "./numbers.js";
+import { fixed, power, quoted, two, weight } from "./numbers.js";
 
 /** @typedef {import("./frame.js").Frame} Frame */
 /** @typedef {import("./frame.js").Cell} Cell */
@@ -16,9 +16,9 @@ const SHOWN = 0.005; // a smaller difference is not seen in two digits
 export function inWords(frame, cell) {
   const query = quoted(frame.queries[cell.row]);
   const key = quoted(frame.keys[cell.column]);
-  const weight = frame.weights[at(frame, cell)];
-  if (mayLook(frame, cell)) return [query, " gives ", two(weight), " of its attention to ", key, "."];
-  const leak = Math.abs(weight) < SHOWN ? "" : `, and yet gives it ${two(weight)}`;
+  const w = frame.weights[at(frame, cell)];
+  if (mayLook(frame, cell)) return [query, " gives ", weight(w), " of its attention to ", key, "."];
+  const leak = same(w, 0) ? "" : `, and yet gives it ${weight(w)}`;
   return [query, " may not look at ", key, `${leak}.`];
 }
 
@@ -52,10 +52,10 @@ export function arithmetic(frame, cell) {
   const scores = rowScores(frame, frame.scores, cell);
   const largest = scores.reduce((most, s) => Math.max(most, s), -Infinity);
   const shifted = scores.reduce((sum, s) => sum + Math.exp(s - largest), 0);
-  const weight = Math.exp(score - largest) / shifted;
+  const w = Math.exp(score - largest) / shifted;
   lines.push(["exp", power(score), ""]);
-  lines.push(["÷ row’s sum", two(weight), `sum ${power(largest + Math.log(shifted))}`]);
-  return [...lines, ...otherwise(frame, cell, weight)];
+  lines.push(["÷ row’s sum", weight(w), `sum ${power(largest + Math.log(shifted))}`]);
+  return [...lines, ...otherwise(frame, cell, w)];
 }
 
 /** @param {Frame} frame @param {Cell} cell @param {number} score @returns {Line[]} */
@@ -70,13 +70,19 @@ function scoreFromSteps(frame, cell, score) {
 
 /**
  * Where the map does not show what the arithmetic says.
- * @param {Frame} frame @param {Cell} cell @param {number} weight @returns {Line[]}
+ * @param {Frame} frame @param {Cell} cell @param {number} w @returns {Line[]}
  */
-function otherwise(frame, cell, weight) {
+function otherwise(frame, cell, w) {
   const shown = frame.weights[at(frame, cell)];
-  if (Math.abs(shown - weight) < SHOWN || Object.is(shown, weight)) return []; // NaN is what NaN scores give
-  return [["but the map", two(shown), mayLook(frame, cell) ? "another formula made this map" : "the mask was not used"]];
+  if (same(shown, w) || Object.is(shown, w)) return []; // NaN is what NaN scores give
+  return [["but the map", weight(shown), mayLook(frame, cell) ? "another formula made this map" : "the mask was not used"]];
 }
+
+/**
+ * Whether two weights are the same as far as words go: small ones have more digits.
+ * @param {number} a @param {number} b
+ */
+const same = (a, b) => Math.abs(a - b) < Math.min(SHOWN, 1e-4 + 0.05 * Math.max(Math.abs(a), Math.abs(b)));
 
 /**
  * Those that take part in the softmax.
