@@ -171,3 +171,65 @@ def test_a_map_is_sharp_on_every_screen_that_the_window_is_moved_to(book):
         until(lambda: canvas.evaluate(SHARP), lambda now, p=pixels: now == pytest.approx(p, rel=0.01))
     protocol.send("Emulation.clearDeviceMetricsOverride")
     protocol.detach()
+
+
+# ---------------------------------------------------------------- many words
+
+
+def test_among_many_words_small_weights_are_told_apart_and_seen(book):
+    box = book.box("explorer")
+    own = box.get_by_role("checkbox", name="each row on its own scale")
+    expect(own).not_to_be_checked()
+    book.notebook.execute("explorer.sentence = ' '.join(['the cat sat on the mat'] * 22)")
+    grid = box.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-colcount", "132")
+    expect(own).to_be_checked()
+    expect(box.locator(".ah-legend")).to_contain_text("row’s largest")
+    box.locator(".ah-target").focus()
+    row = book.say("explorer.weights[0].tolist()")
+    assert 0.001 < row[0] < 0.0095
+    book.page.keyboard.press("Control+Home")
+    expect(box.locator(".ah-say")).to_have_text(f"“the” gives {row[0]:.4f} of its attention to “the”.")
+    assert box.locator(".ah-target").get_attribute("aria-label") == box.locator(".ah-say").inner_text()
+    first = box.locator(".ah-bars tr:first-child")
+    assert float(first.locator("td").nth(1).inner_text()) == pytest.approx(max(row), abs=0.005)
+    assert first.locator(".ah-bar").evaluate("bar => bar.style.width") == "150px"  # of the row's largest
+    own.uncheck()
+    book.heard("explorer.heatmap.per_row", False)
+    book.notebook.execute("explorer.sentence = ' '.join(['the cat sat on the mat'] * 23)")
+    expect(grid).to_have_attribute("aria-colcount", "138")
+    expect(own).not_to_be_checked()  # the reader has chosen
+
+
+def test_what_a_row_shares_out_is_all_accounted_for(book):
+    box = book.box("explorer")
+    for pinned in ([7], [7, 0]):
+        book.notebook.execute(f"explorer.heatmap.pinned = {pinned}")
+        expect(box.locator(".ah-bars tr:first-child .ah-bar")).to_have_count(len(pinned))
+        lines = box.locator(".ah-bars:not(.ah-in-heads) tr").evaluate_all(
+            "lines => lines.map(line => [...line.cells].map(cell => cell.textContent))"
+        )
+        assert len(lines) == 7 and lines[-1][0] == "4 others"
+        for at in range(len(pinned)):
+            listed = [float(line[1 + 2 * at]) for line in lines]
+            assert sum(listed) == pytest.approx(1, abs=0.03)  # as exact as seven numbers of two digits
+            row = book.say(f"explorer.weights[{pinned[at]}].tolist()")
+            keys = [SENTENCE.split().index(line[0]) for line in lines[:-1] if line[0] != "the"]
+            assert listed[-1] <= 1 - sum(row[key] for key in keys) + 0.005
+
+
+def test_two_rows_that_are_compared_have_the_look_of_their_bars_in_the_words_too(book):
+    box = book.box("explorer")
+    heading = box.locator(".ah-row-heading")
+    expect(heading.locator(".ah-swatch")).to_have_count(0)
+    book.notebook.execute("explorer.heatmap.pinned = [7, 0]")
+    expect(heading).to_have_text("“it” shares out 1.00 · “the” shares out 1.00")
+    looks = """all => all.map((one) => {
+        const { backgroundColor, backgroundImage } = getComputedStyle(one);
+        return backgroundColor + backgroundImage;
+    })"""
+    bars = box.locator(".ah-bars tr:first-child .ah-bar").evaluate_all(looks)
+    assert heading.locator(".ah-swatch").evaluate_all(looks) == bars and len({*bars}) == 2
+    assert all(swatch.bounding_box()["width"] >= 12 for swatch in heading.locator(".ah-swatch").all())
+    inks = heading.locator("em").evaluate_all("all => all.map(one => getComputedStyle(one).color)")
+    assert inks[0] in bars[0] and inks[1] in bars[1]

@@ -1,13 +1,13 @@
 // The panel beside a map: what the cursor is on, in words, with the arithmetic behind it and its row.
 
 import { element, tableRow, worded } from "./dom.js";
-import { at, mayLook, rowOf, sumOf } from "./frame.js";
-import { quoted, two, within } from "./numbers.js";
+import { at, mayLook, rowOf, rowScale, sumOf } from "./frame.js";
+import { counted, quoted, two, weight, within } from "./numbers.js";
 import { arithmetic, inWords } from "./words.js";
 
 /** @typedef {import("./frame.js").Scene} Scene */
 
-const LARGEST = 6; // keys of a row that are listed
+const LARGEST = 6; // keys of a row that are listed; the rest are summed up
 
 /**
  * Fills the panel; returns what shows a scene in it.
@@ -37,11 +37,12 @@ export function makeReadout(panel) {
  * The cell under the cursor, as another head weighs it.
  * @param {Scene} scene @param {number} head
  */
-function inHead({ frame, cursor }, head) {
+function inHead({ frame, cursor, perRow }, head) {
   const cell = { ...cursor, head };
   const here = head === cursor.head ? worded("em", frame.names[head]) : frame.names[head];
   const w = frame.weights[at(frame, cell)];
-  const line = tableRow(mayLook(frame, cell) ? [here, two(w), bar(w, 0, 1)] : [here, "may not look"]);
+  const share = w / rowScale(frame, perRow, head, cursor.row);
+  const line = tableRow(mayLook(frame, cell) ? [here, weight(w), bar(share, 0, 1)] : [here, "may not look"]);
   line.cells[0].style.maxWidth = "none"; // a head's name is read in full
   return line;
 }
@@ -50,23 +51,49 @@ function inHead({ frame, cursor }, head) {
  * What one row shares out, or two side by side.
  * @param {Scene} scene @param {number[]} rows @param {HTMLElement} heading @param {HTMLElement} bars
  */
-function showRows({ frame, cursor }, rows, heading, bars) {
+function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   const shares = rows.map((row) => rowOf(frame, cursor.head, row));
   const sums = shares.map(sumOf);
   heading.replaceChildren(...rows.flatMap((row, i) => [
-    i ? " · " : "", worded("em", quoted(frame.queries[row])),
+    i ? " · " : "", ...(rows.length > 1 ? [swatch(i)] : []), named(frame.queries[row], i, rows.length),
     sums[i] === 0 ? " may look nowhere: it shares out 0" : ` shares out ${two(sums[i])}`,
   ]));
   const largest = (/** @type {number} */ column) => Math.max(...shares.map((share) => share[column]));
-  const columns = [...frame.keys.keys()].sort((a, b) => largest(b) - largest(a)).slice(0, LARGEST);
+  const columns = [...frame.keys.keys()].sort((a, b) => largest(b) - largest(a));
+  const others = columns.length > LARGEST + 1 ? columns.splice(LARGEST) : []; // a single one is listed itself
+  const scales = rows.map((row) => rowScale(frame, perRow, cursor.head, row));
   bars.replaceChildren(...columns.map((column) => tableRow([
-    frame.keys[column], ...shares.flatMap((share, i) => [two(share[column]), bar(share[column], i, rows.length)]),
+    frame.keys[column], ...shares.flatMap((share, i) => [weight(share[column]), bar(share[column] / scales[i], i, rows.length)]),
   ])));
+  if (!others.length) return;
+  const sum = (/** @type {Float32Array} */ share) => sumOf(others.map((column) => share[column]));
+  const rest = tableRow([
+    counted(others.length, "other", "others"),
+    ...shares.flatMap((share, i) => [weight(sum(share)), perRow ? "" : bar(sum(share), i, rows.length)]), // no share of the largest
+  ]);
+  rest.className = "ah-others";
+  bars.append(rest);
 }
 
-/** @param {number} w @param {number} i @param {number} of */
-function bar(w, i, of) {
+/**
+ * The word that asks; of two, in the colour of its bars.
+ * @param {string} word @param {number} i @param {number} of
+ */
+function named(word, i, of) {
+  const node = worded("em", quoted(word));
+  if (of > 1) node.className = `ah-of-${i}`;
+  return node;
+}
+
+/**
+ * What the bars of one of two rows look like.
+ * @param {number} i
+ */
+const swatch = (i) => element("span", `ah-bar ah-bar-${i} ah-swatch`, null, { "aria-hidden": "true" });
+
+/** @param {number} share @param {number} i @param {number} of */
+function bar(share, i, of) {
   const node = element("span", `ah-bar ah-bar-${i}`);
-  node.style.width = `${within(w || 0, 0, 1.5) * (of > 1 ? 70 : 150)}px`;
+  node.style.width = `${within(share || 0, 0, 1.5) * (of > 1 ? 70 : 150)}px`;
   return node;
 }
