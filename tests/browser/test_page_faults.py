@@ -233,3 +233,69 @@ def test_two_rows_that_are_compared_have_the_look_of_their_bars_in_the_words_too
     assert all(swatch.bounding_box()["width"] >= 12 for swatch in heading.locator(".ah-swatch").all())
     inks = heading.locator("em").evaluate_all("all => all.map(one => getComputedStyle(one).color)")
     assert inks[0] in bars[0] and inks[1] in bars[1]
+
+
+# ---------------------------------------------------------------- heads
+
+CROWDED = """box => { // titles and captions with less than 12 px to a neighbour, or lying on slanted labels
+    const text = (node) => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        return range.getBoundingClientRect();
+    };
+    const whole = (node) => node.getBoundingClientRect();
+    const all = (selector, outline) => [...box.querySelectorAll(selector)]
+        .map((node) => [node.textContent || node.className, outline(node)]).filter(([, { width }]) => width);
+    const titles = [
+        ...all(".ah-head-name, .plane-title, .ah-axis", text),
+        ...all(".ah-in-heads td:not(:has(.ah-bar))", text), ...all(".ah-in-heads .ah-bar", whole),
+    ];
+    const others = [
+        ...all(".ah-key", whole), ...all(".ah-row-heading, .ah-steps td", text),
+        ...all(".ah-bars:not(.ah-in-heads) td", text),
+    ];
+    return titles.flatMap(([a, p], i) => [...titles.slice(i + 1), ...others].filter(([, q]) => {
+        const across = Math.max(p.left, q.left) - Math.min(p.right, q.right);
+        const down = Math.max(p.top, q.top) - Math.min(p.bottom, q.bottom);
+        return across < 11.5 && down < 1;
+    }).map(([b]) => [a, b]));
+}"""
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 850, 700])
+def test_titles_keep_clear_of_each_other_and_of_labels(book, width):
+    long = "incomprehensibilities counterrevolutionaries the acknowledgements sat"
+    book.notebook.execute(
+        f"explorer.sentence = multi.sentence = '{long}'; multi.num_heads = 8; multi.off = [1, 3]"
+    )
+    book.page.set_viewport_size({"width": width, "height": 1000})
+    for name in ("explorer", "look_up", "multi"):
+        box = book.box(name)
+        expect(box.locator(".ah-head")).to_have_count(8 if name == "multi" else 1)
+        until(lambda box=box: box.evaluate(CROWDED), lambda crowded: crowded == [])
+    multi = book.box("multi")
+    bottoms = {}  # of the maps, by where they begin
+    for canvas in multi.locator("canvas").all():
+        at = canvas.bounding_box()
+        bottoms.setdefault(round(at["y"] / 60), set()).add(round(at["y"]))
+    assert all(len(line) == 1 for line in bottoms.values()), "maps of one line do not stand in line"
+    book.page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+def test_in_a_solo_the_other_boxes_are_unticked_and_a_tick_ends_it(book):
+    multi = book.box("multi")
+    boxes = [multi.get_by_role("checkbox", name=f"head {head} on") for head in range(4)]
+    alone = multi.get_by_role("button", name="only head 2")
+    alone.click()
+    for head, box in enumerate(boxes):
+        expect(box).to_be_checked(checked=head == 2)
+    expect(alone).to_have_attribute("aria-pressed", "true")
+    book.heard("[multi.solo, multi.off, multi.on]", [2, [], [2]])
+    boxes[0].check()
+    book.heard("[multi.solo, multi.off, multi.on]", [None, [1, 3], [0, 2]])
+    for head, box in enumerate(boxes):
+        expect(box).to_be_checked(checked=head in (0, 2))
+    expect(alone).to_have_attribute("aria-pressed", "false")
+    alone.click()
+    alone.click()  # a second press ends it, too, and what was off before is off again
+    book.heard("[multi.solo, multi.on]", [None, [0, 2]])

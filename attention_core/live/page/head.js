@@ -31,9 +31,14 @@ export function makeHead(parent, frame, head, size, withSums) {
   const many = frame.heads > 1;
   const box = element("div", "ah-head", parent);
   const name = frame.names[head];
-  if (many) element("div", "ah-head-name", box).textContent = name;
+  const width = size.left + size.width + 26;
+  if (many) {
+    const title = element("div", "ah-head-name", box, { dir: "auto" });
+    title.textContent = name;
+    title.style.maxWidth = `${width - 14}px`; // a long one goes on below, and not up to its neighbour
+  }
   const field = element("div", `ah-field${Math.min(size.x, size.y) < GAP_FROM ? " ah-fine" : ""}`, box);
-  field.style.width = `${size.left + size.width + 26}px`;
+  field.style.width = `${width}px`;
   field.style.height = `${size.top + size.height + (withSums ? 26 : 4)}px`;
   if (!many) nameAxes(field, size);
   const cells = { left: size.left, top: size.top, width: size.width, height: size.height };

@@ -13,6 +13,7 @@
  */
 
 const LARGEST_CELL = { usual: 44, projector: 29 }; // px, before a projector enlarges them
+const SINE = 0.643; // of the 40° at which they stand, as in heatmap.css
 const PROJECTOR = 1.6; // as in heatmap.css
 export const GAP_FROM = 9; // px: smaller cells touch
 export const LABEL_PITCH = 14; // px: labels that would stand closer are left out
@@ -32,10 +33,11 @@ export function measure(frame, { width, projector }) {
   let y = Math.min(largest, tallest / frame.rows);
   if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
   const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longest(frame.keys));
+  const keyWidth = (slant - (many ? 2 : 0)) / SINE; // what stands above them is not reached
   return {
     x, y, left, top: slant + (many ? 14 : 30), // a single map has a line of captions
     width: x * frame.columns, height: y * frame.rows,
-    keyWidth: (slant + 4) / 0.62, zoom: projector ? PROJECTOR : 1,
+    keyWidth, zoom: projector ? PROJECTOR : 1,
   };
 }
 
