@@ -14,7 +14,7 @@ SENTENCE = "the cat sat on the mat because it was tired"
 CELLS = {
     "explorer": f"""
 import torch
-from attention_core.live import AttentionHeatmap, LookUpExplorer, MultiHeadExplorer, SelfAttentionExplorer
+from attention_core.live import LookUpExplorer, MultiHeadExplorer, PositionExplorer, SelfAttentionExplorer
 from attention_core.live import SinusoidExplorer
 explorer = SelfAttentionExplorer("{SENTENCE}")
 explorer
@@ -22,6 +22,7 @@ explorer
     "look_up": "look_up = LookUpExplorer(); look_up",
     "multi": "multi = MultiHeadExplorer(); multi",
     "clocks": "clocks = SinusoidExplorer(); clocks",
+    "position": "position = PositionExplorer(shuffle=1); position",
 }
 
 
@@ -299,3 +300,50 @@ def test_in_a_solo_the_other_boxes_are_unticked_and_a_tick_ends_it(book):
     alone.click()
     alone.click()  # a second press ends it, too, and what was off before is off again
     book.heard("[multi.solo, multi.on]", [None, [0, 2]])
+
+
+# ---------------------------------------------------------------- sentences
+
+
+@pytest.mark.parametrize("sentence", ["החתול ישב על השטיח", "القطة جلست على السجادة"])
+def test_words_that_run_from_right_to_left_do_so(book, sentence):
+    box, words = book.box("explorer"), sentence.split()
+    typed = box.get_by_role("textbox", name="Sentence")
+    typed.fill(sentence)
+    expect(box.get_by_role("grid")).to_have_attribute("aria-rowcount", str(len(words)))
+    shown = box.locator(".ah-word")
+    assert shown.all_inner_texts() == words
+    places = [word.bounding_box()["x"] for word in shown.all()]
+    assert places == sorted(places, reverse=True), "the sentence runs from left to right"
+    keys = box.locator(".ah-key:not(.ah-here)")
+    assert keys.evaluate_all("all => all.map(key => key.title)") == words
+    lefts = keys.evaluate_all("all => all.map(key => parseFloat(key.style.left))")
+    assert lefts == sorted(lefts), "the map's columns are no sentence"
+    direction = "all => all.map(one => [getComputedStyle(one).direction, getComputedStyle(one).unicodeBidi])"
+    for part in (".ah-word", ".ah-label:not(:empty)", ".ah-say em:first-child", ".ah-bars td:first-child"):
+        found = box.locator(part).evaluate_all(direction)
+        assert found and all(look == ["rtl", "isolate"] for look in found), part
+    x = "all => all.map(one => one.getBoundingClientRect().left)"
+    said = box.locator(".ah-say em").evaluate_all(x)
+    assert said == sorted(said), "“…” gives … to “…” is an English sentence, and runs as one"
+    assert typed.evaluate("box => getComputedStyle(box).direction") == "rtl"
+    typed.fill("the cat")
+    expect(shown).to_have_text(["the", "cat"])
+    assert shown.nth(0).bounding_box()["x"] < shown.nth(1).bounding_box()["x"]
+
+
+def test_the_page_does_not_jump_when_a_sentence_is_emptied(book):
+    for name in ("explorer", "multi", "position"):
+        box = book.box(name)
+        high = box.bounding_box()["height"]
+        typed = box.get_by_role("textbox", name="Sentence")
+        for sentence, said in (("", "Type a word or two."), (300 * "a ", "words are too many")):
+            typed.fill(sentence)
+            expect(box.locator(".ah-message")).to_contain_text(said)
+            expect(box.get_by_role("grid").first).to_be_hidden()
+            until(lambda box=box: box.bounding_box()["height"], lambda now, h=high: abs(now - h) < 1)
+        typed.fill(SENTENCE)
+        expect(box.get_by_role("grid").first).to_be_visible()
+        until(lambda box=box: box.bounding_box()["height"], lambda now, h=high: abs(now - h) < 1)
+        typed.fill("cat")  # a smaller map leaves room
+        until(lambda box=box: box.bounding_box()["height"], lambda now, h=high: now < h - 50)

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { readFrame } from "../../attention_core/live/page/frame.js";
-import { arithmetic, inWords, sumsInWords } from "../../attention_core/live/page/words.js";
+import { arithmetic, directionOf, inWords, sumsInWords } from "../../attention_core/live/page/words.js";
 import { float32, mask, sent } from "./frames.js";
 
 const cell = (row, column) => ({ head: 0, row, column });
@@ -24,6 +24,12 @@ test("small weights are told apart in words, from others and from the arithmetic
   assert.deepEqual(arithmetic(wrong, cell(0, 7)).at(-1), ["but the map", "0.0060", "another formula made this map"]);
   const leaking = readFrame(sent([[0.004, 0.996]], { allowed: mask([false, true]) }));
   assert.equal(inWords(leaking, cell(0, 0)).join(""), "“q0” may not look at “k0”, and yet gives it 0.0040.");
+});
+
+test("a sentence runs as its first letter does", () => {
+  const runs = (sentence) => directionOf(sentence.split(" "));
+  for (const sentence of ["the cat", "", "12 !", "12 cats שלום", "Ελληνικά", "中文", "<b>"]) assert.equal(runs(sentence), "ltr", sentence);
+  for (const sentence of ["החתול ישב", "القطة على", "12 “שלום” cat", "ܫܠܡܐ"]) assert.equal(runs(sentence), "rtl", sentence);
 });
 
 test("what rows sum to", () => {

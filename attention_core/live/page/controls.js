@@ -20,6 +20,7 @@ export function describeControls(root) {
       if (handle) set(handle, { "aria-label": label, ...(readout?.textContent && { "aria-valuetext": readout.textContent }) });
       if (readout?.isContentEditable) set(readout, { role: "textbox", "aria-label": `${label}, as a number` });
     }
+    for (const box of explorer.querySelectorAll("input[type=text]")) set(box, { dir: "auto" });
     for (const group of explorer.querySelectorAll(".widget-toggle-buttons")) {
       set(group, { role: "group", "aria-label": group.querySelector(".widget-label")?.textContent ?? "" });
     }

@@ -37,25 +37,40 @@ export function shape(tag, parent, attributes = {}, text = null) {
 }
 
 /**
- * An element that is nothing but its text.
+ * An element that is nothing but its text, which runs its own way within a sentence that runs another.
  * @param {"em" | "strong" | "p"} tag @param {string} text
  */
 export function worded(tag, text) {
   const node = document.createElement(tag);
+  node.dir = "auto";
   node.textContent = text;
   return node;
 }
 
-/** @param {(string | Node)[]} cells */
+/**
+ * The first cell is its name, which may run from right to left.
+ * @param {(string | Node)[]} cells
+ */
 export function tableRow(cells) {
   const line = document.createElement("tr");
-  for (const content of cells) element("td", "", line).append(content);
+  cells.forEach((content, i) => element("td", "", line, i ? {} : { dir: "auto" }).append(content));
   return line;
 }
 
 /** @param {HTMLElement | SVGElement} node @param {Record<"left" | "top" | "width" | "height", number>} box in px */
 export function place(node, box) {
   for (const [side, length] of Object.entries(box)) node.style.setProperty(side, `${length}px`);
+}
+
+/**
+ * A view that has nothing to show for a while keeps the room that it took, so that the page below does not jump.
+ * To be called before its content goes.
+ * @param {HTMLElement} root @param {boolean} nothing
+ */
+export function keepRoom(root, nothing) {
+  const { style } = root;
+  if (nothing && !style.minHeight) style.minHeight = getComputedStyle(root).height;
+  else if (!nothing && style.minHeight) style.minHeight = "";
 }
 
 /**

@@ -72,7 +72,7 @@ function nameAxes(field, size) {
 
 /** @param {HTMLElement} field @param {Side} side @param {string} text @param {number} i @param {Size} size */
 function label(field, side, text, i, size) {
-  const node = element("span", `ah-label ah-${side}`, field);
+  const node = element("span", `ah-label ah-${side}`, field, { dir: "auto" });
   moveLabel(node, side, text, i, size);
   return node;
 }

@@ -66,10 +66,10 @@ export default view("hs", ["_frame", "off", "solo"], (/** @type {Context} */ { m
       on.checked = isOn(head, model.get("off"), model.get("solo"));
       on.disabled = alone.disabled = gone;
       set(alone, { "aria-pressed": model.get("solo") === head });
-      track.hidden = !distances.length;
+      track.hidden = count < 2;
       const distance = distances[head] ?? NaN;
       fill.style.width = `${Math.round(100 * within(distance || 0, 0, 1))}%`;
-      number.textContent = two(distance);
+      number.textContent = distances.length ? two(distance) : "\u00a0"; // none for the moment: a space keeps its line
     });
     legend.textContent = meaning;
   }

@@ -3,7 +3,7 @@
 
 import { onTheme, readPalette } from "./colour.js";
 import { describeControls } from "./controls.js";
-import { countFrame, element } from "./dom.js";
+import { countFrame, element, keepRoom } from "./dom.js";
 import { download, makeFoot } from "./foot.js";
 import { largestCell, NOTHING, readFrame, rowOf } from "./frame.js";
 import { focusCell, listen, makeCells, moveCell, nameCells } from "./grid.js";
@@ -39,7 +39,7 @@ function render({ model, el }) {
   const palette = readPalette(model.get("_palette"));
   const root = element("div", "ah", el);
   ownKeys(root);
-  const title = element("div", "ah-title", root);
+  const title = element("div", "ah-title", root, { dir: "auto" });
   const message = element("div", "ah-message", root, { role: "status" });
   const strip = makeStrip(element("div", "ah-words", root));
   const body = element("div", "ah-body", root);
@@ -146,6 +146,7 @@ function render({ model, el }) {
     const first = scene.frame === NOTHING;
     const frame = scene.frame = readFrame(model.get("_frame"));
     const gone = Boolean(model.get("_gone"));
+    keepRoom(root, frame === NOTHING);
     title.textContent = model.get("title");
     const remark = gone ? RUN_AGAIN : model.get("message");
     if (message.textContent !== remark) message.textContent = remark; // read out once

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { two, within } from "./numbers.js";
+import { directionOf } from "./words.js";
 
 /**
  * @typedef {object} Strip
@@ -21,8 +22,9 @@ export function makeStrip(parent, numbered = false) {
   return {
     write(texts, choose) {
       parent.hidden = false;
+      parent.dir = directionOf(texts);
       words = texts.map((text, i) => {
-        const word = element("span", `ah-word${choose ? " ah-own" : ""}`);
+        const word = element("span", `ah-word${choose ? " ah-own" : ""}`, null, { dir: "auto" });
         word.textContent = text;
         if (numbered) element("span", "ah-number", word);
         if (choose) word.onclick = () => choose(i);

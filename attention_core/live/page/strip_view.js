@@ -1,6 +1,6 @@
 // A sentence about words, and the words, each tinted by its share and with its number.
 
-import { element } from "./dom.js";
+import { element, keepRoom } from "./dom.js";
 import { RUN_AGAIN } from "./kernel.js";
 import { write } from "./marked.js";
 import { makeStrip } from "./strip.js";
@@ -23,6 +23,7 @@ export default view("ws", ["_frame"], (/** @type {Context} */ { model, root }) =
   let written = ""; // the words that stand there
   function draw() {
     const { said: about, words, shares } = model.get("_frame");
+    keepRoom(root, !words.length && !about);
     write(said, model.get("_gone") ? RUN_AGAIN : about);
     if (!words.length) strip.hide();
     else if (words.join("\n") !== written) strip.write(words, null);

@@ -9,6 +9,14 @@ import { fixed, power, quoted, two, weight } from "./numbers.js";
 
 const SHOWN = 0.005; // a smaller difference is not seen in two digits
 
+const LEFTWARDS = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+
+/**
+ * Which way a sentence runs: as its first letter does. For a row of words that each have a `dir` of their own.
+ * @param {string[]} words
+ */
+export const directionOf = (words) => (LEFTWARDS.test(words.join(" ").match(/\p{L}/u)?.[0] ?? "") ? "rtl" : "ltr");
+
 /**
  * Every second part is plain, the others matter.
  * @param {Frame} frame @param {Cell} cell
