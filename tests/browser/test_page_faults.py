@@ -6,6 +6,7 @@ import json
 import nbformat
 import numpy as np
 import pytest
+from deck import LOST, settled, start
 from lab import Notebook, until
 from PIL import Image
 from playwright.sync_api import Locator, expect
@@ -347,3 +348,108 @@ def test_the_page_does_not_jump_when_a_sentence_is_emptied(book):
         until(lambda box=box: box.bounding_box()["height"], lambda now, h=high: abs(now - h) < 1)
         typed.fill("cat")  # a smaller map leaves room
         until(lambda box=box: box.bounding_box()["height"], lambda now, h=high: now < h - 50)
+
+
+# ---------------------------------------------------------------- slides
+
+ACTIVE = "() => panel().content.activeCellIndex"
+SCROLLS = """() => [...document.querySelectorAll("*")].filter((node) =>
+    node.scrollWidth > node.clientWidth && /auto|scroll/.test(getComputedStyle(node).overflowX)
+    && node.checkVisibility({ visibilityProperty: true })
+).map((node) => `${node.localName} .${node.className}: ${node.scrollWidth} px in ${node.clientWidth}`)"""
+
+
+@pytest.fixture
+def deck(book):
+    start(book.notebook)
+    yield book
+    book.page.get_by_role("button", name="Exit Deck").click()
+    expect(book.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
+    book.page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+def turn_to(deck: Book, name: str) -> Locator:
+    """The output on that slide, once it is there."""
+    at = list(CELLS).index(name)
+    deck.page.evaluate(
+        "at => { const book = panel().content; book.activeCellIndex = at; book.activeCell.node.focus(); }", at
+    )
+    until(lambda: len(settled(deck.notebook)["visible"]), lambda shown: shown == 1)
+    return deck.page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.attention-explorer)")
+
+
+def goes_on(deck: Book, name: str) -> None:
+    """The down arrow key leads from that slide to the next."""
+    at = list(CELLS).index(name)
+    assert deck.page.evaluate(ACTIVE) == at
+    deck.page.keyboard.press("ArrowDown")
+    until(lambda: deck.page.evaluate(ACTIVE), lambda now: now == at + 1)
+
+
+def drag(deck: Book, part: Locator, across: float, down: float = 0) -> None:
+    box = part.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    deck.page.mouse.move(x, y)
+    deck.page.mouse.down()
+    deck.page.mouse.move(x + across, y + down, steps=6)
+    deck.page.mouse.up()
+
+
+def test_nothing_on_a_slide_scrolls_sideways(deck):
+    for name in CELLS:
+        box = turn_to(deck, name)
+        until(lambda: deck.page.evaluate(SCROLLS), lambda found: found == [])
+        assert deck.page.evaluate(LOST) == [], name
+        assert box.locator(".ah, .sm").bounding_box()["width"] > 300
+
+
+def test_after_a_drag_the_arrow_keys_are_the_controls_and_after_escape_the_slides(deck):
+    box = turn_to(deck, "explorer")
+    handle = box.get_by_role("slider", name="Temperature")
+    for use in (
+        lambda: drag(deck, handle, -20),
+        lambda: box.locator(".noUi-target").first.click(position={"x": 60, "y": 2}),  # its track
+    ):
+        turn_to(deck, "explorer")
+        use()
+        expect(handle).to_be_focused()
+        read = box.locator(".widget-readout")
+        deck.heard("f'{explorer.temperature:.2f}'", read.inner_text())
+        before = float(read.inner_text())
+        deck.page.keyboard.press("ArrowRight")
+        expect(read).to_have_text(f"{before + 0.05:.2f}")
+        deck.page.keyboard.press("Escape")
+        goes_on(deck, "explorer")
+    for name, part, way, text in (
+        ("look_up", ".plane-movable circle", (-40, 30), ".ah-caption"),
+        ("clocks", ".sm-flag", (60, 0), ".sm-caption"),
+    ):
+        for leave in (lambda: deck.page.keyboard.press("Escape"), lambda: box.locator(text).click()):  # noqa: B023
+            box = turn_to(deck, name)
+            drag(deck, box.locator(part).first, *way)
+            expect(box.locator(":focus")).to_have_attribute("role", "slider")
+            deck.page.keyboard.press("ArrowDown")  # is the point's or the flag's
+            assert deck.page.evaluate(ACTIVE) == list(CELLS).index(name)
+            leave()
+            goes_on(deck, name)
+
+
+def test_a_button_has_no_use_for_arrow_keys_so_that_they_turn_the_slide(deck):
+    box = turn_to(deck, "explorer")
+    box.get_by_role("button", name="causal").click()
+    goes_on(deck, "explorer")
+    deck.page.keyboard.press("ArrowUp")
+    until(lambda: deck.page.evaluate(ACTIVE), lambda at: at == 0)
+    box.get_by_role("checkbox", name="each row on its own scale").click()
+    goes_on(deck, "explorer")
+    box = turn_to(deck, "explorer")
+    box.get_by_role("grid").click()
+    deck.heard("len(explorer.heatmap.pinned)", 1)
+    deck.page.keyboard.press("Escape")  # frees the row
+    deck.heard("len(explorer.heatmap.pinned)", 0)
+    expect(box.locator(":focus")).to_have_role("gridcell")
+    deck.page.keyboard.press("Escape")  # and leaves the map
+    goes_on(deck, "explorer")
+    turn_to(deck, "explorer").get_by_role("textbox", name="Sentence").click()
+    deck.page.keyboard.press("Escape")
+    goes_on(deck, "explorer")

@@ -32,6 +32,10 @@ export function describeControls(root) {
   const what = { subtree: true, childList: true, characterData: true, attributeFilter: ["class", "aria-valuetext"] };
   for (const bar of /** @type {NodeListOf<HTMLElement>} */ (explorer.querySelectorAll(".attention-controls"))) {
     ownKeys(bar);
+    bar.addEventListener("click", ({ target }) => { // a click on a slider's track moves the handle, which then has the keys
+      const slider = target instanceof Element ? target.closest(".noUi-target") : null;
+      /** @type {HTMLElement | null | undefined} */ (slider?.querySelector(".noUi-handle"))?.focus({ preventScroll: true });
+    });
     changed.observe(bar, what);
   }
   describe();

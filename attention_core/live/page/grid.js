@@ -102,7 +102,7 @@ export function listen(view, scene, { moveTo, pin, free }) {
     const to = cellByKey(scene, head, event);
     if (to) moveTo(to, true);
     else if (event.key === "Enter" || event.key === " ") pin(scene.cursor.row);
-    else if (event.key === "Escape") free();
+    else if (event.key === "Escape" && scene.pinned.length) free(); // a second one leaves the map, see keys.js
     else return;
     taken(event);
   });

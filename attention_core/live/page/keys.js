@@ -3,14 +3,31 @@
 import { set } from "./dom.js";
 
 const SUPPRESS = { "data-lm-suppress-shortcuts": "true" };
+const NO_ARROWS = "button, [type=checkbox]"; // every other control that can have the focus uses them itself
 
 /**
  * In `root` an arrow key folds no heading: JupyterLab asks the root, Notebook 7 only the very node in focus.
+ * Escape leaves the control for its cell, where all keys are JupyterLab's again. On a slide nobody should have to
+ * press it after a click on a button: there, arrows that mean nothing to the control turn the slide.
  * @param {HTMLElement} root
  */
 export function ownKeys(root) {
   set(root, SUPPRESS);
   root.addEventListener("focusin", ({ target }) => { if (target instanceof Element) set(target, SUPPRESS); });
+  const pass = (/** @type {KeyboardEvent} */ event) => {
+    const { target } = event;
+    const cell = /** @type {HTMLElement | null} */ (root.closest(".jp-Cell"));
+    if (!cell || event.defaultPrevented || event.isComposing || !(target instanceof Element)) return;
+    const turns = ARROWS[event.key] && target.matches(NO_ARROWS) && root.closest(".jp-Deck");
+    if (!turns && event.key !== "Escape") return;
+    taken(event);
+    cell.focus({ preventScroll: true });
+    if (turns) cell.dispatchEvent(new KeyboardEvent(event.type, event));
+  };
+  root.addEventListener("keydown", pass);
+  root.addEventListener("keydown", (event) => { // ipywidgets lets nobody hear of a key in a text box
+    if (event.target instanceof HTMLInputElement && event.target.type === "text") pass(event);
+  }, { capture: true });
 }
 
 /**
