@@ -186,7 +186,7 @@ function render({ model, el }) {
 
   function readColours() {
     const flip = Number(getComputedStyle(root).getPropertyValue("--ah-flip"));
-    return { dim: getComputedStyle(foot.foot).color, flip }; // as it is shown, also where the system chooses it
+    return { dim: getComputedStyle(foot.node).color, flip }; // as it is shown, also where the system chooses it
   }
 
   const drawing = atOnce(draw);
