@@ -34,7 +34,8 @@ export function describeControls(root) {
     ownKeys(bar);
     bar.addEventListener("click", ({ target }) => { // a click on a slider's track moves the handle, which then has the keys
       const slider = target instanceof Element ? target.closest(".noUi-target") : null;
-      /** @type {HTMLElement | null | undefined} */ (slider?.querySelector(".noUi-handle"))?.focus({ preventScroll: true });
+      const handle = slider?.querySelector(".noUi-handle");
+      if (handle instanceof HTMLElement) handle.focus({ preventScroll: true });
     });
     changed.observe(bar, what);
   }

@@ -1,6 +1,7 @@
 // What the page of every view has: a root with keys of its own, changes drawn once a frame, its explorer's
 // controls described, and nothing sent to a kernel that has gone.
 
+import { onTheme } from "./colour.js";
 import { describeControls } from "./controls.js";
 import { countFrame, element } from "./dom.js";
 import { noteKernel } from "./kernel.js";
@@ -46,6 +47,7 @@ export function view(className, traits, build) {
       countFrame(root);
     });
     const off = onChange(model, [...traits, "_gone"], drawing.soon);
+    const unthemed = onTheme(drawing.soon); // what follows from a theme's colours, such as the ink on a tint
     let width = 0;
     const resized = new ResizeObserver(() => {
       if (root.clientWidth === width) return; // its height follows from what is drawn
@@ -59,6 +61,7 @@ export function view(className, traits, build) {
       resized.disconnect();
       undescribe?.();
       off();
+      unthemed();
       end?.();
     };
   }
