@@ -99,8 +99,7 @@ class Plane(View):
     def show(self, content: Placed | None) -> None:
         """Move and size some points; None draws all of them small, where they are."""
         content = content or Placed({}, dict.fromkeys(self.points, 0.0))
-        now = self.points
-        self.move(**{name: at for name, at in content.points.items() if tuple(at) != now.get(name)})
+        self.move(**content.points)
         self.size(content.sizes)
 
     def on_move(self, callback) -> None:
