@@ -5,6 +5,7 @@ import torch
 from contributed.gauge import Gauge
 from contributed.halve import halve
 from contributed.reach import ReachExplorer
+from found import found_explorers
 
 from attention_core import causal_mask
 
@@ -17,6 +18,11 @@ def test_a_view_shows_has_a_page_and_a_picture():
     assert "meter" in gauge._esm and "import " not in gauge._esm
     with pytest.raises(AttributeError, match="Gauge has no attribute share"):
         gauge.share = 1
+
+
+def test_every_explorer_is_found_the_contributed_one_among_them():
+    ours = {f"{kind}Explorer" for kind in ("SelfAttention", "LookUp", "MultiHead", "Position", "Sinusoid")}
+    assert set(found_explorers()) == ours | {"ReachExplorer"}  # those that need no argument
 
 
 def test_an_explorer_follows_its_controls_and_says_what_it_cannot_show():

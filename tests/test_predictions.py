@@ -289,16 +289,18 @@ def test_it_is_a_widget_whose_files_are_its_own():
 PAGE = """<!doctype html><div id="here"></div><script type="module">
 const listeners = {};
 window.sent = [];
+const drawn = () => new Promise((done) => requestAnimationFrame(done)); // after a view that asked before
 window.model = {
   frame: FRAME,
   get: () => window.model.frame,
   on: (name, f) => (listeners[name] = f),
   off: (name) => delete listeners[name],
   send: (content) => window.sent.push(content),
-  set: (frame) => { window.model.frame = frame; listeners["change:_frame"](); },
+  set: (frame) => { window.model.frame = frame; listeners["change:_frame"](); return drawn(); },
 };
 const { default: widget } = await import("data:text/javascript;base64,SCRIPT");
 window.cleanup = widget.render({ model: window.model, el: document.getElementById("here") });
+await drawn();
 window.ready = true;
 </script>"""
 
