@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attention_core._calling import number
-from attention_core._subject import (
+from attention_core._asking import (
     CannotAsk,
     Fails,
     Subject,
@@ -31,6 +30,7 @@ from attention_core._subject import (
     random,
     worst,
 )
+from attention_core._saying import number
 from attention_core.agreement import rounding
 from attention_core.attention import merge_heads, scaled_dot_product_attention, split_heads
 from attention_core.masks import causal_mask

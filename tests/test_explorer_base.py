@@ -15,8 +15,8 @@ from found import found_explorers
 
 from attention_core import scaled_dot_product_attention
 from attention_core.live import AttentionMap, Explorer, SelfAttentionExplorer, Strip, Words
-from attention_core.live.call import Unusable
 from attention_core.live.controls import button, choice, slider, text, tick, whole
+from attention_core.live.remarks import Unusable
 
 EYE = torch.eye(2)
 

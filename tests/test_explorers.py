@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
+from attention_core._calling import Failed, call_attention
 from attention_core.agreement import agree, attention_rounding, rounding
 from attention_core.live import Experiment, LookUpExplorer, Plane, PositionExplorer, SelfAttentionExplorer
-from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.explorer import MOST_WORDS
 from attention_core.live.plane import hull_of
+from attention_core.live.remarks import instead, row_remark
 
 ours = scaled_dot_product_attention
 
@@ -226,14 +227,14 @@ def returns(answer):
 BROKEN = {
     "None": (returns(lambda q, k, v: None), "Not finished yet: the function returns nothing."),
     "...": (returns(lambda q, k, v: ...), "Not finished yet: the function returns nothing."),
-    "half done": (returns(lambda q, k, v: (..., q @ k.T)), "Not finished yet: a part of (output, weights)"),
-    "no weights": (returns(lambda q, k, v: (v, None)), "Not finished yet: a part of (output, weights)"),
+    "half done": (returns(lambda q, k, v: (..., q @ k.T)), "Not finished yet: output is still empty."),
+    "no weights": (returns(lambda q, k, v: (v, None)), "Not finished yet: weights is still empty."),
     "no pair": (
         returns(lambda q, k, v: q @ k.T),
-        "The function should return a pair, (output, weights); it returned a Tensor.",
+        "The function should return (output, weights); it returned a Tensor.",
     ),
-    "three": (returns(lambda q, k, v: (v, q, k)), "a pair, (output, weights); it returned a tuple."),
-    "an int": (returns(lambda q, k, v: 7), "a pair, (output, weights); it returned an int."),
+    "three": (returns(lambda q, k, v: (v, q, k)), "return (output, weights); it returned 3 things."),
+    "an int": (returns(lambda q, k, v: 7), "return (output, weights); it returned an int."),
     "lists": (returns(lambda q, k, v: ([1], [2])), "output should be a tensor; it is a list."),
     "no tensor": (returns(lambda q, k, v: (v, 0.5)), "weights should be a tensor; it is a float."),
     "swapped": (
@@ -247,7 +248,7 @@ BROKEN = {
     "one row": (returns(lambda q, k, v: (v, q[0] @ k.T)), "weights should have shape (3, 3); it has (3,)."),
     "complex": (
         returns(lambda q, k, v: (v, (q @ k.T).cfloat())),
-        "weights should hold real numbers; it holds torch.complex64.",
+        "weights should hold real numbers; it holds complex64.",
     ),
     "raises": (stops, "The function stopped with RuntimeError: mat1 and mat2"),
     "raises in torch": (calls_torch_wrongly, "The function stopped with IndexError: Dimension out of range"),
@@ -347,23 +348,23 @@ def test_a_good_answer_comes_back_in_float32():
 
 
 def test_rows_and_columns_mixed_up_are_named():
-    with pytest.raises(Unusable) as problem:
+    with pytest.raises(Failed) as problem:
         call_attention(lambda q, k, v: (torch.ones(2, 5), k @ q.T), *X)
-    assert str(problem.value) == (
+    assert instead(problem.value) == (
         "weights should have shape (2, 3); it has (3, 2). Rows are queries, columns are keys."
     )
 
 
 def test_the_message_names_the_line_that_the_learner_wrote():
-    with pytest.raises(Unusable) as problem:
+    with pytest.raises(Failed) as problem:
         call_attention(stops, *X)
     line = stops.__code__.co_firstlineno + 2
-    assert str(problem.value).splitlines()[-1] == (
+    assert instead(problem.value).splitlines()[-1] == (
         f"in line {line}: return scores @ value.T, scores  # the learner's own mistake"
     )
-    with pytest.raises(Unusable) as problem:  # raised deep inside torch: still the learner's line
+    with pytest.raises(Failed) as problem:  # raised deep inside torch: still the learner's line
         call_attention(calls_torch_wrongly, *X)
-    assert "in line" in str(problem.value) and "softmax(query @ key.T, dim=7)" in str(problem.value)
+    assert "in line" in instead(problem.value) and "softmax(query @ key.T, dim=7)" in instead(problem.value)
 
 
 @pytest.mark.parametrize("file", ["/tmp/ipykernel_1234/5678.py", "<ipython-input-3-0a1b2c3d>"])
@@ -374,17 +375,17 @@ def test_the_message_names_the_line_of_a_notebooks_cell(file):
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     cell = {}
     exec(compile(source, file, "exec"), cell)
-    with pytest.raises(Unusable) as problem:
+    with pytest.raises(Failed) as problem:
         call_attention(cell["attention"], *X)
-    assert str(problem.value).endswith("\nin line 3: return scores / 0 @ value.T")
+    assert instead(problem.value).endswith("\nin line 3: return scores / 0 @ value.T")
     del linecache.cache[file]
 
 
 def test_a_wrong_number_of_arguments_has_no_line_of_the_learners():
-    with pytest.raises(Unusable) as problem:
+    with pytest.raises(Failed) as problem:
         call_attention(lambda: None, *X)
-    assert "takes 0 positional arguments but 3 were given" in str(problem.value)
-    assert "in line" not in str(problem.value)
+    assert "takes 0 positional arguments but 3 were given" in instead(problem.value)
+    assert "in line" not in instead(problem.value)
 
 
 COLUMNS = " The columns do: is the softmax over queries?"
@@ -606,9 +607,9 @@ def test_an_output_that_leaves_the_plane_is_said():
 def test_looking_up_with_a_broken_function_is_answered_in_words(name):
     attention, _ = BROKEN[name]
     explorer = LookUpExplorer(attention=attention)
-    with pytest.raises(Unusable) as problem:
+    with pytest.raises(Failed) as problem:
         call_attention(attention, torch.tensor([[0.9, 1.2]]), torch.ones(4, 2), torch.ones(4, 2))
-    assert explorer.heatmap.message == str(problem.value)
+    assert explorer.heatmap.message == instead(problem.value)
     assert explorer.weights is None and explorer.output is None
     assert set(explorer.asking._sizes.values()) == {0}
     assert explorer.answer._sizes["output"] is None  # it is nowhere, so it is not drawn

@@ -378,13 +378,13 @@ def test_the_learners_function_sees_all_heads_at_once():
     [
         (lambda q, k, v: None, "Not finished yet: the function returns nothing."),
         (lambda q, k, v: ..., "Not finished yet: the function returns nothing."),
-        (lambda q, k, v: (v, None), "Not finished yet: a part"),
-        (lambda q, k, v: v, "should return a pair, (output, weights); it returned a Tensor"),
-        (lambda q, k, v: (v,), "should return a pair, (output, weights); it returned a tuple"),
+        (lambda q, k, v: (v, None), "Not finished yet: weights is still empty."),
+        (lambda q, k, v: v, "should return (output, weights); it returned a Tensor"),
+        (lambda q, k, v: (v,), "should return (output, weights); it returned 1 thing."),
         (lambda q, k, v: (v, "w"), "weights should be a tensor; it is a str"),
         (lambda q, k, v: 1 / 0, "The function stopped with ZeroDivisionError: division by zero"),
         (lambda q, k: q, "The function stopped with TypeError"),
-        (lambda q, k, v: (v, v), "weights should have shape (10, 10); it has (10, 4)."),
+        (lambda q, k, v: (v, v), "weights should have shape (4, 10, 10), heads first; it has (4, 10, 4)."),
         (lambda q, k, v: (v[0], v), "output should have shape (4, 10, 4), heads first; it has (10, 4)."),
         (
             lambda q, k, v: tuple(x.mean(0) for x in scaled_dot_product_attention(q, k, v)),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from attention_core._calling import a
+from attention_core._saying import a
 
 LISTS = (list, tuple)
 DENSE = ("to_numpy", "toarray", "todense")  # of tables, and of sparse arrays that are not torch's

@@ -11,9 +11,9 @@ import traitlets
 
 from attention_core import words
 from attention_core.live import still
-from attention_core.live.call import Unusable
 from attention_core.live.controls import declared, text
 from attention_core.live.heatmap import AttentionHeatmap
+from attention_core.live.remarks import Unusable, instead
 from attention_core.live.widget import ForProjector, Pictured
 
 if TYPE_CHECKING:
@@ -119,10 +119,8 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
             try:
                 answer = self.compute(**self.inputs())
                 answer = dict(answer) if isinstance(answer, Mapping) else {"heatmap": answer}
-            except Unusable as problem:
-                answer = {"message": str(problem)}
-            except Exception as error:
-                answer = {"message": f"{type(error).__name__}: {error}"}
+            except Exception as problem:  # the learner's function's, or anything else: the page lives on
+                answer = {"message": instead(problem)}
             self._put(answer)
 
     @contextmanager
@@ -189,5 +187,5 @@ class SentenceExplorer(Explorer):
         if not tokens:
             raise Unusable("Type a word or two.")
         if len(tokens) > self.most_words:
-            raise Unusable(f"{len(tokens)} words are too many: the most is {self.most_words}.")
+            raise Unusable("{n} words are too many: the most is {most}.", n=len(tokens), most=self.most_words)
         return tokens

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attention_core._calling import a
+from attention_core._saying import a
 from attention_core.tasks import IGNORE
 
 EVERY = 10  # steps from one kept map to the next: a look at one input in ten steps is a percent or two

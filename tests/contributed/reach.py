@@ -5,9 +5,10 @@ import torch
 import traitlets
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
+from attention_core._calling import call_attention
 from attention_core.live import AttentionHeatmap, AttentionMap, Curve, Curves, SentenceExplorer, Strip, Words
-from attention_core.live.call import call_attention, row_remark
 from attention_core.live.controls import button, slider, tick, whole
+from attention_core.live.remarks import row_remark
 
 
 class ReachExplorer(SentenceExplorer):

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 from ipywidgets.widgets.interaction import interactive
 
-from attention_core.live.call import Unusable
+from attention_core._calling import call
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import CONTENT, AttentionHeatmap
 from attention_core.live.map import AttentionMap
+from attention_core.live.remarks import Unusable
 
 BESIDE = ("message", "title")
 
@@ -44,7 +45,7 @@ class Experiment(Explorer):
         return {name: control.value for name, control in self._made.items()}
 
     def compute(self, **values):
-        answer = self.function(**values)
+        answer = call(self.function, named=values, quiet=False).answer
         content = dict(answer) if isinstance(answer, Mapping) else {"weights": answer}
         beside = {name: content.pop(name) for name in BESIDE if name in content}
         if content.get("weights") is None:

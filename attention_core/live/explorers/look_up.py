@@ -9,15 +9,16 @@ import torch
 import traitlets
 
 from attention_core import scaled_dot_product_attention
+from attention_core._calling import Failed, call_attention
 from attention_core.agreement import attention_rounding
 from attention_core.live import still
-from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.controls import slider
 from attention_core.live.explorer import Explorer
 from attention_core.live.explorers.self_attention import checked_temperature
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
 from attention_core.live.plane import Placed, Plane
+from attention_core.live.remarks import instead, row_remark
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,8 +99,8 @@ class LookUpExplorer(Explorer):
         value = torch.tensor(list(values.values()), dtype=torch.float32)  # (4, 2)
         try:
             output, weights = call_attention(attention, asked / temperature, key, value)
-        except Unusable as problem:
-            return {"message": str(problem), **_placed(query, values, [0.0] * len(KEYS), None)}
+        except Failed as problem:
+            return {"message": instead(problem), **_placed(query, values, [0.0] * len(KEYS), None)}
         factors = [("÷ √2", 1 / math.sqrt(2)), (f"÷ temperature {temperature:.2f}", 1 / temperature)]
         rim = self.answer.reach + attention_rounding(asked / temperature, key, value)[0]
         inside = bool((output.abs() <= rim).all())  # NaN is not; an average at the rim is

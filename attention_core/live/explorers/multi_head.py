@@ -1,7 +1,6 @@
 """Several heads on one sentence: their maps, their differences, and what the output owes to each."""
 
 import math
-from collections.abc import Callable
 
 import ipywidgets as widgets
 import torch
@@ -9,13 +8,13 @@ import traitlets
 from torch import Tensor
 
 from attention_core import MultiHeadAttention, merge_heads, scaled_dot_product_attention, split_heads, words
-from attention_core._calling import what_happened
-from attention_core.live.call import Unusable, call_attention, row_remark
+from attention_core._calling import Failed, call_attention
 from attention_core.live.controls import button, choice, text, tick
 from attention_core.live.explorer import SentenceExplorer
 from attention_core.live.heads import Heads, HeadSwitches
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
+from attention_core.live.remarks import Unusable, instead, row_remark
 from attention_core.live.strip import Strip, Words
 
 DIM = 16  # features of a word here: the 8 of `words.FEATURES`, and 8 that tell its position
@@ -46,6 +45,7 @@ _ASKS_OFFERS = (  # a line makes one dimension of the queries and of the keys, b
     ({"link": 8}, {"link": 1}),
     ({"pronoun": 8, "feeling": 8, "quality": 8}, {"pronoun": 1, "feeling": 1, "quality": 1}),
 )
+_BY_HEAD = {"shape": "{part} should have shape {wanted}, heads first; it has {got}"}
 
 
 def embed(tokens: list[str]) -> Tensor:
@@ -178,12 +178,12 @@ class MultiHeadExplorer(SentenceExplorer):
             with torch.no_grad():
                 projections = (layer.to_query, layer.to_key, layer.to_value)
                 query, key, value = (split_heads(p(x), num_heads) for p in projections)  # (heads, n, d_k)
-                heads, weights = _attend(attention, query, key, value)
+                heads, weights = call_attention(attention, query, key, value)
                 is_off = torch.tensor([head not in on for head in range(num_heads)])
                 complete = layer.to_output(merge_heads(heads))  # (n, 16)
                 output = layer.to_output(merge_heads(heads.masked_fill(is_off[:, None, None], 0)))
-        except Unusable as problem:
-            return {"message": str(problem), "switches": Heads(_cut(layer, seed), num_heads)}
+        except (Failed, Unusable) as problem:
+            return {"message": instead(problem, _BY_HEAD), "switches": Heads(_cut(layer, seed), num_heads)}
         lack = output - complete
         change = float(lack.norm() / complete.norm().clamp(min=1e-12))
         by_word = lack.norm(dim=-1) / complete.norm(dim=-1).clamp(min=1e-12)
@@ -278,25 +278,6 @@ def _change_in_words(on: list[int], num_heads: int, change: float) -> str:
 def _listed(heads: list[int]) -> str:
     *most, last = map(str, heads)
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _attend(attention: Callable, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """As `call_attention`, for all heads in one call: `(heads, n, d_k)`; each head's part is checked."""
-    try:
-        answer = attention(query.clone(), key.clone(), value.clone())  # it may write into its arguments
-    except Exception as error:
-        raise Unusable(what_happened(error)) from error
-    n_heads, n, d_k = query.shape
-    pair = isinstance(answer, tuple | list) and len(answer) == 2
-    wanted = {"output": (n_heads, n, d_k), "weights": (n_heads, n, n)}
-    for (name, shape), part in zip(wanted.items(), answer if pair else (), strict=False):
-        if isinstance(part, Tensor) and (part.ndim != 3 or len(part) != n_heads):
-            raise Unusable(f"{name} should have shape {shape}, heads first; it has {tuple(part.shape)}.")
-    parts = []
-    for head in range(n_heads):
-        own = [part[head] if isinstance(part, Tensor) else part for part in answer] if pair else answer
-        parts.append(call_attention(lambda *_, own=own: own, query[head], key[head], value[head]))
-    return torch.stack([output for output, _ in parts]), torch.stack([weights for _, weights in parts])
 
 
 def _remark(weights: Tensor, tokens: list[str]) -> str:

@@ -21,13 +21,14 @@ from attention_core import (
     scaled_dot_product_attention,
     words,
 )
+from attention_core._calling import Failed, Part, call, call_attention, formed
 from attention_core.agreement import SAME
-from attention_core.live.call import Unusable, call_attention, row_remark
 from attention_core.live.controls import button, choice
 from attention_core.live.explorer import MOST_WORDS, SentenceExplorer
 from attention_core.live.explorers.self_attention import MASKS
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
+from attention_core.live.remarks import Unusable, instead, row_remark
 from attention_core.live.strip import Strip, Words
 
 DIM, HEADS = len(words.FEATURES), 4  # of PositionExplorer: features of a word, query and key; heads
@@ -135,18 +136,27 @@ class PositionExplorer(SentenceExplorer):
         return self.changes.content.plain if self.shuffle else ""
 
 
+_HOOKS = {  # of a scheme, by `Failed.what`
+    "raised": "“{scheme}” stopped with {kind}: {message}",
+    "nothing": "not finished yet: {part} returns nothing",
+    "empty part": "not finished yet: {part} returns nothing",
+    "not parts": "not finished yet: rotate should return a pair, (query, key)",
+    "not alone": "{part} should return a tensor; it returned {returned}",
+    "not a tensor": "{part} should return a tensor; it returned {got}",
+    "shape": "{part} should keep the shape {wanted}; it returned {got}",
+}
+
+
 def _attend(
     name: str, scheme: PositionalEncoding, attention: Callable, tokens: list[str], allowed: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Output `(4, n, 8)`, weights and scores `(4, n, n)`; raises Unusable, in words."""
+    """Output `(4, n, 8)`, weights and scores `(4, n, n)`. Raises: Unusable, or Failed for the attention."""
     with torch.no_grad():
         try:
-            query, key, value, bias = _placed(scheme, tokens)
-            scores = query @ key.transpose(-2, -1) / math.sqrt(DIM) + (0 if bias is None else bias)
-        except Unusable:
-            raise
-        except Exception as error:
-            raise Unusable(f"“{name}” stopped with {type(error).__name__}: {error}") from error
+            query, key, value, bias = call(_placed, scheme, tokens, quiet=False).answer
+        except Failed as problem:
+            raise Unusable(instead(problem, _HOOKS, scheme=name)) from problem
+        scores = query @ key.transpose(-2, -1) / math.sqrt(DIM) + (0 if bias is None else bias)
         heads = []
         for head in range(HEADS):
             attend = attention if bias is None else partial(attention, bias=bias[head])
@@ -159,14 +169,13 @@ def _placed(scheme: PositionalEncoding, tokens: list[str]) -> tuple[Tensor, Tens
     """Query and key `(4, n, 8)`, value `(n, 8)` and bias `(4, n, n)`, by the scheme's three hooks."""
     n, root = len(tokens), math.sqrt(DIM)
     x = words.embed(tokens)  # (n, 8)
-    x = _kept("embed", scheme.embed(x * root), x) / root
+    (moved,) = formed(scheme.embed(x * root), Part("embed", x.shape))
+    x = moved.float() / root
     wishes = torch.stack((x @ words.W_QUERY, x @ words.W_KEY))  # (2, n, 5)
     wishes = F.pad(wishes, (0, DIM - wishes.shape[-1]))  # (2, n, 8)
     query, key = wishes[:, None].repeat(1, HEADS, 1, 1)  # (4, n, 8) each, which a hook may write into
-    turned = scheme.rotate(query, key)
-    if not isinstance(turned, tuple | list) or len(turned) != 2:
-        raise Unusable("Not finished yet: rotate should return a pair, (query, key).")
-    query, key = (_kept("rotate", after, query) for after in turned)
+    turned = formed(scheme.rotate(query, key), Part("rotate", query.shape), Part("rotate", key.shape))
+    query, key = (after.float() for after in turned)
     bias = scheme.bias(n, n, query=query)
     if bias is not None:
         bias = bias.float().expand(HEADS, n, n)
@@ -224,13 +233,3 @@ def _twins(tokens: list[str], weights: Tensor) -> str:
                 return f"The rows of each “{word}” are the same: nothing tells them apart."
             return f"The rows of each “{word}” are not the same."
     return ""
-
-
-def _kept(hook: str, x: Tensor, like: Tensor) -> Tensor:
-    """What a hook returned, float32; raises Unusable, in words, unless it has kept the shape."""
-    if x is None or x is ...:
-        raise Unusable(f"Not finished yet: {hook} returns nothing.")
-    if not isinstance(x, Tensor) or x.shape != like.shape:
-        got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise Unusable(f"{hook} should keep the shape {tuple(like.shape)}; it returned {got}.")
-    return x.float()

@@ -7,10 +7,11 @@ import torch
 import traitlets
 
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
-from attention_core.live.call import call_attention, row_remark
+from attention_core._calling import call_attention
 from attention_core.live.controls import choice, slider
 from attention_core.live.explorer import SentenceExplorer
 from attention_core.live.map import AttentionMap
+from attention_core.live.remarks import row_remark
 
 MASKS: Mapping[str, Callable[[int], torch.Tensor] | None] = {
     "none": None,

@@ -1,15 +1,22 @@
-"""The function that a probe asks about: called with copies, its answer checked, its failures in words."""
+"""The function that a probe asks about: its inputs, and how far apart two right answers may be."""
 
-import contextlib
-import io
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from attention_core._calling import a, number, takes, what_happened
+from attention_core._calling import Failed, Part, call, formed, takes
+from attention_core._saying import a, in_words, number
 from attention_core.agreement import LONGEST, attention_rounding, rounding
+
+_SENTENCES = {  # a probe's evidence is one line, and the reader has not seen the inputs
+    "nothing": "the function returns nothing yet",
+    "raised": "the function stopped with {kind}: {message}, in line {line}: {code}",
+    "too long": "the function was ended after {seconds:g} seconds, in line {line}: {code}",
+    "shape": "for {n_q} queries × {n_k} keys {part} should have shape {wanted}, not {got}",
+}
+_NO_LINE = {"raised", "too long"}
 
 
 class Fails(Exception):
@@ -67,19 +74,19 @@ class Subject:
     def __call__(self, *arguments, graph: bool = False) -> tuple[Tensor, Tensor]:
         """`(output, weights)`, float32 unless the `graph` is kept. One argument more is the mask, or None."""
         *given, allowed = arguments if len(arguments) > len(self.inputs) else (*arguments, None)
-        copies, named = [x.clone() for x in given], {}
-        if allowed is not None and self.by_name:
-            named["allowed"] = allowed.clone()
-        elif allowed is not None:
-            copies.append(allowed.clone())
+        masks = () if allowed is None else (allowed,)
+        by_place, named = ((), {"allowed": allowed}) if masks and self.by_name else (masks, {})
+        n_q, n_k = given[0].shape[-2], given[-1].shape[-2]
         try:
-            # what the function prints, it would print for every call of every probe
-            with torch.set_grad_enabled(graph), contextlib.redirect_stdout(io.StringIO()):
-                answer = self.attention(*copies, **named)
-        except Exception as error:
-            said = what_happened(error).replace("\n", ", ")
-            raise Fails(said[0].lower() + said[1:]) from error
-        output, weights = _checked(answer, given[0].shape[-2], given[-1].shape[-2])
+            with torch.set_grad_enabled(graph):
+                answer = call(self.attention, *given, *by_place, named=named).answer
+            output, weights = formed(
+                answer, Part("output", (..., n_q, "features")), Part("weights", (..., n_q, n_k))
+            )
+        except Failed as failure:
+            line, code = failure.where or (0, "")
+            known = {what: said for what, said in _SENTENCES.items() if line or what not in _NO_LINE}
+            raise Fails(in_words(failure, known, n_q=n_q, n_k=n_k, line=line, code=code)) from failure
         self._note(output.detach(), weights.detach())
         return (output, weights) if graph else (output.detach().float(), weights.detach().float())
 
@@ -127,24 +134,6 @@ class Subject:
 
 def _eps(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps
-
-
-def _checked(answer, n_q: int, n_k: int) -> tuple[Tensor, Tensor]:
-    if answer is None or answer is ...:
-        raise Fails("the function returns nothing yet")
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise Fails(f"the function should return (output, weights); it returned {a(answer)}")
-    for name, part, columns in (("output", answer[0], None), ("weights", answer[1], n_k)):
-        if not isinstance(part, Tensor):
-            raise Fails(f"{name} should be a tensor; it is {'nothing' if part is None else a(part)}")
-        if part.ndim < 2 or part.shape[-2] != n_q or columns not in (None, part.shape[-1]):
-            wanted = f"(…, {n_q}, {'features' if columns is None else columns})"
-            raise Fails(
-                f"for {n_q} queries × {n_k} keys {name} should have shape {wanted}, not {tuple(part.shape)}"
-            )
-        if part.is_complex():
-            raise Fails(f"{name} should hold real numbers; it holds complex ones")
-    return tuple(answer)
 
 
 def random(shape, seed: int = 0) -> Tensor:
