@@ -1,25 +1,19 @@
-"""The checks of all lessons, by the name of what the learner writes: `check.softmax(softmax)`."""
+"""The checks of all lessons, by the name of what the learner writes: `check.softmax(softmax)`.
 
-from attention_core.practice.hunt import hunt
-from attention_core.practice.multi_head import count_parameters, merge_heads, multi_head, split_heads
-from attention_core.practice.positions import alibi_bias, rotate, sinusoidal_table
-from attention_core.practice.single_head import attention, causal_mask, self_attention, softmax
-from attention_core.practice.training import looks_ahead, pre_norm, training_step
+Each is found where it stands, `exercises/softmax.py`, and imported when it is first asked for.
+"""
 
-__all__ = [
-    "alibi_bias",
-    "attention",
-    "causal_mask",
-    "count_parameters",
-    "hunt",
-    "looks_ahead",
-    "merge_heads",
-    "multi_head",
-    "pre_norm",
-    "rotate",
-    "self_attention",
-    "sinusoidal_table",
-    "softmax",
-    "split_heads",
-    "training_step",
-]
+import importlib
+import pkgutil
+
+from attention_core.practice import exercises
+
+
+def __dir__() -> list[str]:
+    return sorted(m.name for m in pkgutil.iter_modules(exercises.__path__) if not m.name.startswith("_"))
+
+
+def __getattr__(name: str):
+    if name not in __dir__():
+        raise AttributeError(f"there is no check.{name}; there are {', '.join(__dir__())}")
+    return getattr(importlib.import_module(f"{exercises.__name__}.{name}"), name)

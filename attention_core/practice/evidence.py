@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attention_core import probes
-from attention_core._calling import number
+from attention_core._saying import number
 from attention_core.agreement import SAME
 from attention_core.practice.exercise import Trial, same
 from attention_core.probes import Verdict

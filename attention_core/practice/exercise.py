@@ -1,28 +1,46 @@
 """How an answer is checked: compare, then name the mistake by computing the known wrong versions.
 
-An exercise is data: a reference, cases, and a table of bugs, each with the functions that have it. To add
-one, write such a table in a file of its own and name it in `check.py`.
+An exercise is data: a reference, cases, and a table of bugs, each with the functions that have it. One
+more is one more file in `exercises/`, in which a variable of the file's name holds it.
 """
 
 import contextlib
-import io
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from attention_core._calling import a, learners_line, number, takes
-from attention_core._subject import first_largest
+from attention_core._asking import first_largest
+from attention_core._calling import Failed, Part, call, copies, formed, takes
+from attention_core._saying import a, in_words, number
 from attention_core.agreement import SAME
-from attention_core.practice.result import Result
+from attention_core.practice.result import Example, Result, Status
 from attention_core.practice.source import line_to_look_at, placeholder, untouched
 from attention_core.probes import Verdict
 
 _MOST_ROWS = 8  # of an example that is shown whole
 _STUB = "not started yet. Replace the ... above, run that cell, then this one."
+_SENTENCES = {  # by `Failed.what`; "it" is the exercise's name, which stands before
+    "raised": "it stopped with {kind}: {message}",
+    "too long": "it was ended after {seconds:g} seconds: is there a loop that never ends?",
+    "nothing": "it returns nothing: is the return missing?",
+    "empty part": "{part} is still empty",
+    "not parts": "it should return ({parts}); it returned {returned}",
+    "not alone": "it should return {part} alone; it returned {returned}",
+}
+_CALLED_WITH = "It was called with {words}."
+_PRINTED = "Lines that it printed, which are not shown here: {n}. Call it yourself to read them."
+_WRITES = "One thing to know: it writes into its arguments, so the caller's numbers change too."
+_DIFFERS = "not right yet: {part} differs"
+_DIFFER = "not right yet: {part} differ"
+_PROPERTY = "not right yet: a property fails"
+_PROPERTIES = "not right yet: {n} properties fail"
+_OFF = "{part}[{place}] is off by {off}."
+_NO_NUMBER = "{part}[{place}] is NaN or ∞."
+_DICE = "the same inputs give another answer each time: is dropout, or another dice, on?"
 
 
 @dataclass(frozen=True)
@@ -58,28 +76,46 @@ class Case:
     near: float = SAME
 
 
-class Stop(Exception):
-    """The answer cannot be compared yet; holds the fields of the Result that says so."""
+class Stop(Failed):
+    """The answer cannot be compared yet: what its Result says. The headline has slots, which data fill."""
 
-    def __init__(self, status: str, headline: str, **fields):
-        super().__init__(headline)
-        self.fields = {"status": status, "headline": headline, **fields}
+    def __init__(
+        self,
+        status: Status,
+        headline: str,
+        *,
+        bug: str | None = None,
+        details: tuple[str, ...] = (),
+        where: tuple[int, str] | None = None,
+        **data,
+    ):
+        super().__init__("stop", where=where, **data)
+        self.status, self.headline, self.bug, self.details = status, headline, bug, details
+
+    def result(self, exercise: str) -> Result:
+        headline = self.headline.format(**self.data)
+        return Result(exercise, self.status, headline, self.bug, self.details, where=self.where)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One case, what should come out, and what came out or was raised. form: what is wrong with its form."""
+    """One case, what should come out, and what came out: an answer, or failed, where the call gave none.
+
+    form: what is wrong with the answer's form. changed, printed: as in `Called`.
+    """
 
     case: Case
     expected: tuple[Tensor, ...]
-    got: object
-    error: Exception | None = None
-    form: str = ""
-    changed: bool = False  # whether the answer wrote into its arguments
+    got: object = None
+    failed: Failed | None = None
+    form: Failed | None = None
+    changed: bool = False
+    printed: int = 0
 
     @property
     def right(self) -> bool:
-        return self.error is None and not self.form and same(parts(self.got), self.expected, self.case.near)
+        unhurt = self.failed is None and self.form is None
+        return unhurt and same(parts(self.got), self.expected, self.case.near)
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,102 +147,89 @@ class Exercise:
         """What is right or wrong about the answer; never raises."""
         try:
             with _quiet():
-                return Result(self.name, **self._found(answer))
+                return self._judged(answer)
         except Stop as stop:
-            return Result(self.name, **stop.fields)
+            return stop.result(self.name)
         except Exception as error:  # a mistake of ours must not look like one of the learner's
             said = f"the check itself failed: {type(error).__name__}: {error}. Please report it."
             return Result(self.name, "error", said)
 
-    def _found(self, answer) -> dict:
+    def _judged(self, answer) -> Result:
         if untouched(answer):
             raise Stop("not started", _STUB)
         if not callable(answer):
-            said = f"give the function itself, without brackets; this is {a(answer)}"
-            raise Stop("wrong", said, bug="not-a-function")
+            said = "give the function itself, without brackets; this is {thing}"
+            raise Stop("wrong", said, bug="not-a-function", thing=a(answer))
         function, first = self.prepare(answer)
-        trials = [self._tried(function, first, case) for case in self.cases(*first)]
+        trials = self._trials(function, first)
+        result = self._found(trials, answer, function, first)
+        printed = sum(t.printed for t in trials)
+        said = (_PRINTED.format(n=printed),) if printed else ()
+        return replace(result, details=(*result.details, *said))
+
+    def _found(self, trials: list[Trial], answer, function: Callable, first: tuple) -> Result:
         failing = [t for t in trials if not t.right]
         if not failing:
-            return self._praise(trials)
+            writes = (_WRITES,) if any(t.changed for t in trials) else ()
+            return Result(self.name, "passed", "passed", details=(self.passed, *writes))
         stage = min(t.case.stage for t in failing)
         failing = [t for t in failing if t.case.stage == stage]
         _unless_unfinished(answer, failing[0])
-        compared = [t for t in failing if t.error is None]
+        compared = [t for t in failing if t.failed is None]
         if not compared:
-            return _raised(failing[0])
-        known = [t for t in trials if t.case.stage <= stage and t.error is None]
-        shown = self._example(compared[0], answer, first)
+            raise _stop(failing[0])
+        known = [t for t in trials if t.case.stage <= stage and t.failed is None]
+        example = self._example(compared[0], answer, first)
         for bug in self.bugs:
             if any(all(_is(wrong, first, t) for t in known) for wrong in bug.functions):
-                found = {"status": "wrong", "bug": bug.name, "headline": bug.words, **shown}
-                found["details"] = (bug.why,) if bug.why else ()
-                return {**found, "where": line_to_look_at(answer, *bug.look_at)}
-        return {**self._unknown(compared[0], known, answer, function, first), **shown}
+                why, where = (bug.why,) if bug.why else (), line_to_look_at(answer, *bug.look_at)
+                return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
+        return replace(self._unknown(compared[0], known, answer, function, first), example=example)
+
+    def _trials(self, function: Callable, first: tuple) -> list[Trial]:
+        trials = []
+        for case in self.cases(*first):
+            trials.append(self._tried(function, first, case))
+            if trials[-1].failed and trials[-1].failed.what == "too long":
+                break  # the other cases would last as long
+        return trials
 
     def _tried(self, function: Callable, first: tuple, case: Case) -> Trial:
-        expected = parts(self.reference(*first, *_copies(case.inputs)))
+        expected = parts(self.reference(*first, *copies(case.inputs)))
         expected = tuple(x.detach() for x in expected)
-        given = _copies(case.inputs)
         try:
-            got = function(*given)
-        except Exception as error:
-            return Trial(case, expected, None, error)
-        pairs = [(x, y) for x, y in zip(given, case.inputs, strict=True) if isinstance(x, Tensor)]
-        changed = not all(same(x, y) for x, y in pairs)
-        return Trial(case, expected, got, form=self._form(got, expected), changed=changed)
-
-    def _form(self, got, expected: tuple) -> str:
-        """What is wrong with the form of an answer, before its numbers; empty when nothing is."""
-        if got is None:
-            return "it returns nothing: is the return missing?"
-        if len(self.parts) > 1 and (not isinstance(got, tuple | list) or len(got) != len(self.parts)):
-            kind = f"{len(got)} things" if isinstance(got, tuple | list) else a(got)
-            return f"it should return ({', '.join(self.parts)}); it returned {kind}"
-        if len(self.parts) == 1 and isinstance(got, tuple):
-            return f"it should return {self.parts[0]} alone; it returned {len(got)} things"
-        for name, part, right in zip(self.parts, self._each(got), expected, strict=True):
-            if not isinstance(part, Tensor):
-                return f"{name} should be a tensor; it is {'nothing' if part is None else a(part)}"
-            if part.layout != torch.strided:
-                return f"{name} should be a plain tensor; it is a sparse one"
-            if part.shape != right.shape:
-                return f"{name} should have shape {tuple(right.shape)}; it has {tuple(part.shape)}"
-            if (part.dtype == torch.bool) != (right.dtype == torch.bool) or part.is_complex():
-                kind = "boolean" if right.dtype == torch.bool else "real numbers"
-                return f"{name} should be {kind}; it is {str(part.dtype).removeprefix('torch.')}"
-        return ""
+            called = call(function, *case.inputs)
+        except Failed as failed:
+            return Trial(case, expected, failed=failed)
+        shapes = zip(self.parts, expected, strict=True)
+        trial = Trial(case, expected, called.answer, changed=called.changed, printed=called.printed)
+        try:
+            formed(called.answer, *(Part(name, tuple(x.shape), x.dtype == torch.bool) for name, x in shapes))
+        except Failed as form:
+            return replace(trial, form=form)
+        return trial
 
     def _each(self, got) -> tuple:
         """An answer by its parts; a list in place of a single one is that one, and a wrong one."""
         return (got,) if len(self.parts) == 1 else parts(got)
 
-    def _praise(self, trials: list[Trial]) -> dict:
-        details = [self.passed]
-        if any(t.changed for t in trials):
-            details.append(
-                "One thing to know: it writes into its arguments, so the caller's numbers change too."
-            )
-        return {"status": "passed", "headline": "passed", "details": tuple(details)}
-
-    def _unknown(self, trial: Trial, known: list[Trial], answer, function: Callable, first: tuple) -> dict:
+    def _unknown(self, trial: Trial, known: list[Trial], answer, function: Callable, first: tuple) -> Result:
         """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
         if trial.form:
             bug = "no-return" if trial.got is None else None
             where = line_to_look_at(answer, r"\breturn\b")
-            return {"status": "wrong", "bug": bug, "headline": trial.form, "where": where}
+            return Result(self.name, "wrong", in_words(trial.form, _SENTENCES), bug, where=where)
         dice = [verdict for t in known if (verdict := _repeats(function, t)) is not None]
         comparable = [t for t in known if not t.form]
         verdicts = tuple(dice[:1] or self.explain(comparable, first[0] if first else answer))
         fails = sum(not verdict for verdict in verdicts)
-        name, place, off = self._furthest(trial)
-        what = {0: f"{name} differ" if name.endswith("s") else f"{name} differs", 1: "a property fails"}
-        headline = f"not right yet: {what.get(fails, f'{fails} properties fail')}"
-        far = f"{name}[{', '.join(map(str, place))}] is " + (
-            f"off by {number(off)}." if off < math.inf else "NaN or ∞."
-        )
+        part, place, off = self._furthest(trial)
+        differs = _DIFFER if part.endswith("s") else _DIFFERS
+        headline = {0: differs, 1: _PROPERTY}.get(fails, _PROPERTIES).format(part=part, n=fails)
+        where = ", ".join(map(str, place))
+        far = (_OFF if off < math.inf else _NO_NUMBER).format(part=part, place=where, off=number(off))
         details = () if trial.expected[0].dtype == torch.bool else (far,)
-        return {"status": "wrong", "headline": headline, "details": details, "evidence": verdicts}
+        return Result(self.name, "wrong", headline, details=details, evidence=verdicts)
 
     def _furthest(self, trial: Trial) -> tuple[str, tuple[int, ...], float]:
         """The part that differs, the place where it differs most, and by how much."""
@@ -221,25 +244,22 @@ class Exercise:
         ordered = sorted(every, key=lambda part: part[0] != self.show)
         return next((part for part in ordered if not same(*part[1:], trial.case.near)), ordered[0])
 
-    def _example(self, trial: Trial, answer, first: tuple) -> dict:
+    def _example(self, trial: Trial, answer, first: tuple) -> Example | None:
         """Expected and got, side by side; nothing when the answer does not even have the parts."""
         if len(self._each(trial.got)) != len(self.parts):
-            return {}
+            return None
         name, got, expected = self._differing(trial)
-        again = getattr(answer, "__name__", "")
         lead, beside = (), trial.case.beside
         if isinstance(got, Tensor) and got.shape == expected.shape and expected[..., 0].numel() > _MOST_ROWS:
             lead = self._furthest(trial)[1][:-2]  # of a batch the one that differs most
             got, expected = got[lead], expected[lead]
             beside = tuple((what, _within(x, lead)) for what, x in beside)
-        return {
-            "example": f"{name}{list(lead) if lead else ''}, for {trial.case.words}",
-            "beside": beside,
-            "expected": expected,
-            "got": got,
-            "inputs": () if first else trial.case.inputs,
-            "again": f"{again}(*_.inputs)" if again.isidentifier() and not first else "",
-        }
+        words = f"{name}{list(lead) if lead else ''}, for {trial.case.words}"
+        if first:
+            return Example(words, expected, got, beside)
+        callee = getattr(answer, "__name__", "")
+        again = f"{callee}(*_.inputs)" if callee.isidentifier() else ""
+        return Example(words, expected, got, beside, trial.case.inputs, again)
 
 
 def random(*shape: int, seed: int, decimals: int | None = None, dtype=torch.float32) -> Tensor:
@@ -277,39 +297,38 @@ def same(got, made, near: float = SAME) -> bool:
     return torch.allclose(got.detach().double(), made.detach().double(), atol=near, rtol=near, equal_nan=True)
 
 
-def stopped(error: Exception, *details: str) -> dict:
-    """The fields of a Result for an answer that raised: what, on which of the learner's lines."""
-    message = (str(error).strip() or "no message").split("\n")[0]
-    headline = f"it stopped with {type(error).__name__}: {message}"
-    return {"status": "error", "headline": headline, "details": details, "where": learners_line(error)}
+def unmade(failed: Failed, *details: str) -> Stop:
+    """What is said of an answer that raised, or lasted too long: on which of the learner's lines."""
+    if isinstance(failed, Stop):
+        return failed
+    said = in_words(failed, _SENTENCES)
+    return Stop("error", "{said}", details=details, where=failed.where, said=said)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No prints, which twenty calls would repeat; no warnings, which end in an error or a wrong number.
+    """No warnings, which end in an error or a wrong number.
 
     The dice fall the same way each time, so that a result can be read twice, and torch's own are left alone.
     """
-    silence = contextlib.redirect_stdout(io.StringIO())
-    with silence, warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         yield
 
 
-def _raised(trial: Trial) -> dict:
-    if isinstance(trial.error, Stop):
-        return trial.error.fields
+def _stop(trial: Trial) -> Stop:
+    """What is said of a call that gave no answer."""
     # a misspelt name needs no hint on shapes and masks
-    about_input = isinstance(trial.error, RuntimeError | ValueError | IndexError | TypeError)
+    about_input = isinstance(trial.failed.error, RuntimeError | ValueError | IndexError | TypeError)
     hint = (trial.case.hint,) if trial.case.hint and about_input else ()
-    return stopped(trial.error, f"It was called with {trial.case.words}.", *hint)
+    return unmade(trial.failed, _CALLED_WITH.format(words=trial.case.words), *hint)
 
 
 def _unless_unfinished(answer, trial: Trial) -> None:
     """Raise Stop if a line is still `name = ...`, which explains all that follows from it."""
     empty = [part is ... or part is None for part in parts(trial.got)]
-    if (trial.error is not None or any(empty)) and (still := placeholder(answer)):
+    if (trial.failed is not None or any(empty)) and (still := placeholder(answer)):
         raise Stop("not started", "not finished yet: a line is still to be written", where=still)
     if trial.got is not None and any(part is ... for part in parts(trial.got)):
         raise Stop("not started", _STUB)
@@ -318,7 +337,7 @@ def _unless_unfinished(answer, trial: Trial) -> None:
 def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
     """Whether the learner's answer is what this wrong version computes."""
     try:
-        made = wrong(*first, *_copies(trial.case.inputs))
+        made = wrong(*first, *copies(trial.case.inputs))
     except Exception:
         return False  # a wrong version need not work for every shape
     return same(trial.got, made, trial.case.near)
@@ -327,20 +346,13 @@ def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
 def _repeats(function: Callable, trial: Trial) -> Verdict | None:
     """A verdict if the function gives another answer each time, which no other evidence could explain."""
     try:
-        again = function(*_copies(trial.case.inputs))
-    except Exception:
+        again = call(function, *trial.case.inputs).answer
+    except Failed:
         return None
-    if same(parts(trial.got), parts(again), trial.case.near):
-        return None
-    return Verdict(
-        "repeatable", False, "the same inputs give another answer each time: is dropout, or another dice, on?"
-    )
+    alike = same(parts(trial.got), parts(again), trial.case.near)
+    return None if alike else Verdict("repeatable", False, _DICE)
 
 
 def _within(x: Tensor, lead: tuple[int, ...]) -> Tensor:
     """The part of a thing shown beside an example that belongs to one of its leading places."""
     return x[tuple(0 if n == 1 else i for i, n in zip(lead, x.shape, strict=False))] if x.ndim > 2 else x
-
-
-def _copies(inputs: tuple) -> tuple:
-    return tuple(x.clone() if isinstance(x, Tensor) else x for x in inputs)

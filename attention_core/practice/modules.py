@@ -6,9 +6,16 @@ import math
 import torch
 from torch import nn
 
-from attention_core._calling import a
-from attention_core.practice.exercise import Stop, random, stopped
+from attention_core._calling import Failed, call
+from attention_core._saying import a
+from attention_core.practice.exercise import Stop, random, unmade
 from attention_core.practice.source import line_to_look_at, untouched
+
+_MADE_WITH = {1: "It was made with dim = {}.", 2: "It was made with dim = {} and num_heads = {}."}
+_MISSING = "{layer} is missing; make it in __init__, as an nn.Linear"
+_NO_LINEAR = "{layer} is {thing}; make it in __init__, as an nn.Linear"
+_SHAPE = "{layer} turns {n_in} features into {n_out}; it should turn {dim} into {dim}"
+_ALL_THERE_IS = "Its {n} projections of {dim} × {dim} are all there is to learn."
 
 
 def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.Module:
@@ -27,8 +34,9 @@ def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.
     for i, layer in enumerate(layers):
         twin = next((j for j in range(i) if layers[j].weight is layer.weight), None)
         if twin is not None:
-            say = f"{names[i]} is the same layer as {names[twin]}; each needs parameters of its own"
-            raise Stop("wrong", say, bug="shared-projection", where=_line(answer, names[i]))
+            say = "{layer} is the same layer as {other}; each needs parameters of its own"
+            names_of = {"layer": names[i], "other": names[twin]}
+            raise Stop("wrong", say, bug="shared-projection", where=_line(answer, names[i]), **names_of)
     _check_nothing_else(module, layers)
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
@@ -41,9 +49,8 @@ def begun(answer, sizes: tuple[int, ...]) -> nn.Module:
     """The learner's module, made of `sizes` if a class was given, else a copy. Raises: Stop if unfinished."""
     kind = answer if isinstance(answer, type) else type(answer)
     if not issubclass(kind, nn.Module):
-        raise Stop(
-            "wrong", f"give the class, which inherits from nn.Module; this is {a(answer)}", bug="not-a-module"
-        )
+        say = "give the class, which inherits from nn.Module; this is {thing}"
+        raise Stop("wrong", say, bug="not-a-module", thing=a(answer))
     if kind.forward is nn.Module.forward or untouched(kind.forward):
         raise Stop("not started", "not started yet: forward is still to be written.")
     return _made(answer, sizes) if isinstance(answer, type) else copy.deepcopy(answer)
@@ -52,48 +59,34 @@ def begun(answer, sizes: tuple[int, ...]) -> nn.Module:
 def _made(answer: type, sizes: tuple[int, ...]) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]):
-            return answer(*sizes)
-    except Exception as error:
-        names = ("dim", "num_heads")[: len(sizes)]
-        given = " and ".join(f"{name} = {size}" for name, size in zip(names, sizes, strict=True))
-        fields = stopped(error, f"It was made with {given}.")
-        raise Stop(fields.pop("status"), fields.pop("headline"), **fields) from error
+            return call(answer, *sizes).answer
+    except Failed as failed:
+        raise unmade(failed, _MADE_WITH[len(sizes)].format(*sizes)) from failed
 
 
 def _check_projection(answer, name: str, layer, dim: int | None, bias: bool) -> None:
     where = _line(answer, name)
     if layer is ...:
-        raise Stop("not started", f"not finished yet: {name} is still to be made", where=where)
+        raise Stop("not started", "not finished yet: {layer} is still to be made", where=where, layer=name)
     if not isinstance(layer, nn.Linear):
-        has = "is missing" if layer is None else f"is {a(layer)}"
-        raise Stop(
-            "wrong",
-            f"{name} {has}; make it in __init__, as an nn.Linear",
-            bug="no-projection-layer",
-            where=where,
-        )
+        say = _MISSING if layer is None else _NO_LINEAR
+        raise Stop("wrong", say, bug="no-projection-layer", where=where, layer=name, thing=a(layer))
     dim = layer.in_features if dim is None else dim
     if (layer.in_features, layer.out_features) != (dim, dim):
-        made = f"{layer.in_features} features into {layer.out_features}"
-        say = f"{name} turns {made}; it should turn {dim} into {dim}"
-        raise Stop("wrong", say, bug="projection-shape", where=where)
+        sizes = {"n_in": layer.in_features, "n_out": layer.out_features, "dim": dim}
+        raise Stop("wrong", _SHAPE, bug="projection-shape", where=where, layer=name, **sizes)
     if layer.bias is not None and not bias:
-        say = f"{name} adds a bias; here a projection is a matrix only: bias=False"
-        raise Stop("wrong", say, bug="wrong-parameters", where=where)
+        say = "{layer} adds a bias; here a projection is a matrix only: bias=False"
+        raise Stop("wrong", say, bug="wrong-parameters", where=where, layer=name)
 
 
 def _check_nothing_else(module: nn.Module, layers: list[nn.Linear]) -> None:
     ours = {id(p) for layer in layers for p in layer.parameters()}
     more = [name for name, p in module.named_parameters() if id(p) not in ours]
     if more:
-        dim = layers[0].in_features
-        say = f"it learns more than attention does: {', '.join(more[:3])}"
-        raise Stop(
-            "wrong",
-            say,
-            bug="wrong-parameters",
-            details=(f"Its {len(layers)} projections of {dim} × {dim} are all there is to learn.",),
-        )
+        say, names = "it learns more than attention does: {names}", ", ".join(more[:3])
+        all_there_is = _ALL_THERE_IS.format(n=len(layers), dim=layers[0].in_features)
+        raise Stop("wrong", say, bug="wrong-parameters", details=(all_there_is,), names=names)
 
 
 def _line(answer, name: str) -> tuple[int, str] | None:

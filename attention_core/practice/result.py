@@ -2,16 +2,18 @@
 
 import html
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from attention_core._calling import a
+from attention_core._saying import a
 from attention_core.probes import Verdict
 
-_SIGNS = {"not started": "○", "passed": "✓", "wrong": "✗", "error": "✗"}
-_COLOURS = {  # JupyterLab's own, light and dark; the fallbacks are readable on both
+Status = Literal["not started", "passed", "wrong", "error"]
+_SIGNS: dict[Status, str] = {"not started": "○", "passed": "✓", "wrong": "✗", "error": "✗"}
+_COLOURS: dict[Status, str] = {  # JupyterLab's own, light and dark; the fallbacks are readable on both
     "not started": "var(--jp-border-color1, #8a9097)",
     "passed": "var(--jp-success-color1, #2e8540)",
     "wrong": "var(--jp-warn-color1, #c2410c)",
@@ -22,44 +24,56 @@ _ROWS, _COLUMNS = 8, 6  # of an example, as many as are shown
 Cells = list[list[str]] | str  # a table of numbers as text, or words in its place
 
 
+@dataclass(frozen=True)
+class Example:
+    """The smallest case that shows a mistake.
+
+    words: what it is. beside: what was given, by name. inputs: what the call was made with; again: a call
+    that repeats it, or "".
+    """
+
+    words: str
+    expected: Tensor
+    got: object
+    beside: tuple[tuple[str, Tensor], ...] = ()
+    inputs: tuple = ()
+    again: str = ""
+
+
 @dataclass(frozen=True, repr=False)
 class Result:
     """The answer of a check. It is true when the exercise is passed.
 
-    status: "not started", "passed", "wrong" or "error". bug: the short name of a known mistake, or None.
-    headline: one sentence. details: more of them. evidence: properties that hold or fail. example: what
-    the smallest example is, in words, with what it was given `beside` what was `expected` and what was
-    `got`. where: the learner's line to look at, with its number. inputs: what the example was called
-    with; again: a call that repeats it.
+    bug: the short name of a known mistake, or None. headline: one sentence. details: more of them.
+    evidence: properties that hold or fail. example: the smallest. where: number and text of the learner's
+    line to look at.
     """
 
     exercise: str
-    status: str
+    status: Status
     headline: str
     bug: str | None = None
     details: tuple[str, ...] = ()
     evidence: tuple[Verdict, ...] = ()
-    example: str = ""
-    beside: tuple[tuple[str, Tensor], ...] = ()
-    expected: object = None
-    got: object = None
+    example: Example | None = None
     where: tuple[int, str] | None = None
-    inputs: tuple = field(default=())
-    again: str = ""
 
     def __bool__(self) -> bool:
         return self.status == "passed"
+
+    @property
+    def inputs(self) -> tuple:
+        """What the example was called with: `attention(*_.inputs)` repeats it."""
+        return self.example.inputs if self.example else ()
 
     def __repr__(self) -> str:
         lines = [f"{_SIGNS[self.status]} {self.exercise}: {self.headline}"]
         lines += [f"  {verdict!r}" for verdict in self.evidence]
         lines += [f"  {detail}" for detail in self.details]
         if self.example:
-            lines += [f"  {self.example}:", *(f"    {line}" for line in _side_by_side(self._tables()))]
-        if self.where:
-            lines.append(f"  Look at line {self.where[0]}: {self.where[1]}")
-        if self.again:
-            lines.append(f"  To try these numbers yourself: {self.again}")
+            tables = _side_by_side(_tables(self.example))
+            lines += [f"  {self.example.words}:", *(f"    {line}" for line in tables)]
+        lines += [f"  {sentence.format(code)}" for sentence, code in self._next()]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -70,27 +84,33 @@ class Result:
         parts += [_div(say(detail)) for detail in self.details]
         if self.example:
             tables = (
-                f"<td {_TOP}>{_div(say(name), _NAME)}{_table(cells)}</td>" for name, cells in self._tables()
+                f"<td {_TOP}>{_div(say(name), _NAME)}{_table(cells)}</td>"
+                for name, cells in _tables(self.example)
             )
-            parts.append(_div(f"{say(self.example)}:", "margin-top: 6px"))
+            parts.append(_div(f"{say(self.example.words)}:", "margin-top: 6px"))
             parts.append(f"<table {_PLAIN}><tr>{''.join(tables)}</tr></table>")
-        if self.where:
-            parts.append(
-                _div(f"Look at line {self.where[0]}: <code>{say(self.where[1])}</code>", "margin-top: 6px")
-            )
-        if self.again:
-            parts.append(_div(f"To try these numbers yourself: <code>{say(self.again)}</code>"))
+        parts += [
+            _div(sentence.format(f"<code>{say(code)}</code>"), "margin-top: 6px")
+            for sentence, code in self._next()
+        ]
         frame = f"border-left: 4px solid {colour}; padding: 6px 12px; margin: 4px 0"
         return _div("".join(parts), f"{frame}; color: var(--jp-ui-font-color1, inherit)")
 
-    def _tables(self) -> list[tuple[str, Cells]]:
-        """What was given, expected and got, with as many digits as it takes to see a difference."""
-        things = [*self.beside, ("expected", self.expected), ("got", self.got)]
-        for digits in (_digits(self.expected, self.got), 4, 6):
-            tables = [(name, _cells(thing, digits)) for name, thing in things]
-            if tables[-1][1] != tables[-2][1]:
-                break
-        return tables
+    def _next(self) -> list[tuple[str, str]]:
+        """What to do next: sentences with a slot for a piece of code."""
+        look = [(f"Look at line {self.where[0]}: {{}}", self.where[1])] if self.where else []
+        again = self.example.again if self.example else ""
+        return look + ([("To try these numbers yourself: {}", again)] if again else [])
+
+
+def _tables(example: Example) -> list[tuple[str, Cells]]:
+    """What was given, expected and got, with as many digits as it takes to see a difference."""
+    things = [*example.beside, ("expected", example.expected), ("got", example.got)]
+    for digits in (_digits(example.expected, example.got), 4, 6):
+        tables = [(name, _cells(thing, digits)) for name, thing in things]
+        if tables[-1][1] != tables[-2][1]:
+            break
+    return tables
 
 
 _TOP = 'style="text-align: left; vertical-align: top; padding: 0 28px 0 0"'

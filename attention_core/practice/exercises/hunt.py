@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from attention_core import probes
-from attention_core._calling import a
+from attention_core._saying import a
 from attention_core.practice import suspects
 from attention_core.practice.result import Result
 from attention_core.probes import Verdict

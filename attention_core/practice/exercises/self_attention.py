@@ -1,0 +1,48 @@
+"""Self-attention: three projections of the words, then attention."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from attention_core.masks import causal_mask
+from attention_core.practice import recipes
+from attention_core.practice.evidence import about_attention
+from attention_core.practice.exercise import Case, Exercise, by_place, random
+from attention_core.practice.modules import built
+from attention_core.practice.projections import PROJECTION_SLIPS, PROJECTIONS, project
+
+
+def _self_attention_cases(module: nn.Module) -> list[Case]:
+    dim = module.to_query.in_features
+    few, many, batch = random(3, dim, seed=21), random(5, dim, seed=22), random(2, 4, dim, seed=23)
+    causal = causal_mask(3)
+    nowhere = causal.clone()
+    nowhere[1] = False
+    steps = "Project x three times, then call scaled_dot_product_attention."
+    second = "forward takes a second argument, allowed=None, and hands it on."
+    return [
+        Case("3 words", (few,), 0, steps),
+        Case("5 words", (many,), 0, steps),
+        Case("a batch of 2, each 4 words", (batch,), 1),
+        Case("3 words and a causal mask", (few, causal), 2, second, (("allowed", causal),)),
+        Case("a batch of 2 and a causal mask", (batch, causal_mask(4)), 2, second),
+        Case("3 words, of which word 1 may look nowhere", (few, nowhere), 3, "", (("allowed", nowhere),)),
+    ]
+
+
+def _one_head(answer) -> tuple[Callable, tuple]:
+    module = built(answer, PROJECTIONS, 4, bias=False)
+    return by_place(module), (module,)
+
+
+self_attention = Exercise(
+    "self-attention",
+    ("output", "weights"),
+    project,
+    _self_attention_cases,
+    recipes.bugs((*PROJECTION_SLIPS, *recipes.IN_A_MODULE), project),
+    "Checked: three projections and nothing else to learn, batches, masks, a word that may look nowhere.",
+    prepare=_one_head,
+    explain=about_attention,
+    show="weights",
+)
