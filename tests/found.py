@@ -1,5 +1,7 @@
-"""Every explorer there is, found and not listed: the package's, and one contributed as others would."""
+"""Every explorer and every exercise there is, found and not listed: the package's, and those contributed as
+others would."""
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -7,18 +9,17 @@ import sys
 from pathlib import Path
 
 from attention_core.live import Explorer, explorers
+from attention_core.practice import check
+from attention_core.practice.exercise import Exercise
 
 HERE = Path(__file__).parent
 
 
 def found_explorers() -> dict[str, str]:
     """By its name, the code of a cell that shows one; those that can be made without an argument."""
-    if str(HERE) not in sys.path:
-        sys.path.append(str(HERE))
     modules = [f"{explorers.__name__}.{m.name}" for m in pkgutil.iter_modules(explorers.__path__)]
-    modules += [f"contributed.{m.name}" for m in pkgutil.iter_modules([str(HERE / "contributed")])]
     cells = {}
-    for module in map(importlib.import_module, modules):
+    for module in [*map(importlib.import_module, modules), *_contributed()]:
         for name, kind in vars(module).items():
             ours = inspect.isclass(kind) and issubclass(kind, Explorer) and kind.__module__ == module.__name__
             if ours and not name.startswith("_") and _needs_nothing(kind):
@@ -29,6 +30,22 @@ def found_explorers() -> dict[str, str]:
                 )
                 cells[name] = f"{path}from {module.__name__} import {name}\n{name}()"
     return dict(sorted(cells.items()))
+
+
+@functools.cache
+def found_exercises() -> dict[str, Exercise]:
+    """By its name, each check of what a learner writes."""
+    things = [(name, getattr(check, name)) for name in dir(check)]
+    things += [named for module in _contributed() for named in vars(module).items()]
+    return dict(sorted((name, thing) for name, thing in things if isinstance(thing, Exercise)))
+
+
+def _contributed() -> list:
+    """The modules of the examples that the README names."""
+    if str(HERE) not in sys.path:
+        sys.path.append(str(HERE))
+    names = [f"contributed.{m.name}" for m in pkgutil.iter_modules([str(HERE / "contributed")])]
+    return [importlib.import_module(name) for name in names]
 
 
 def _needs_nothing(kind: type) -> bool:

@@ -1,9 +1,11 @@
-"""What the README says one adds: a view, an explorer, an exercise, each a file that nothing else lists."""
+"""What the README says one adds: a view, an explorer, each a file that nothing else lists.
+
+The exercise among them is tested with all others, in test_exercises.py.
+"""
 
 import pytest
 import torch
 from contributed.gauge import Gauge
-from contributed.halve import halve
 from contributed.reach import ReachExplorer
 from found import found_explorers
 
@@ -40,10 +42,3 @@ def test_an_explorer_follows_its_controls_and_says_what_it_cannot_show():
     explorer.sentence = ""
     assert (explorer.weights, explorer.reach, explorer.by_word.content.words) == (None, None, ())
     assert explorer.heatmap.message == "Type a word or two."
-
-
-def test_an_exercise_accepts_what_is_right_and_names_what_is_not():
-    assert halve(lambda x: 0.5 * x).status == "passed"
-    assert halve(lambda x: x * 2).bug == "doubled"
-    assert halve(lambda x: x // 2).bug == "floor"
-    assert halve(lambda x: x).status == "wrong"

@@ -1,0 +1,182 @@
+"""Answers to `MultiHeadAttention(dim, num_heads)`: split, attend, merge, project."""
+
+import torch
+from torch import nn
+
+import attention_core
+from answers import known, right, unlisted
+from answers.attention import masked_softmax
+from answers.merge_heads import reshape_alone, transpose_and_reshape
+from answers.split_heads import view_alone, view_and_transpose
+from attention_core.agreement import agree
+
+
+class _FourProjections(nn.Module):
+    """The four projections; the answers below differ in what they do with them."""
+
+    def __init__(self, dim, num_heads):
+        super().__init__()
+        self.num_heads = num_heads
+        self.to_query, self.to_key = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.to_value, self.to_output = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def heads(self, x):
+        return (view_and_transpose(f(x), self.num_heads) for f in (self.to_query, self.to_key, self.to_value))
+
+
+@right
+class FromTheFunctions(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = self.heads(x)
+        output, weights = attention_core.scaled_dot_product_attention(q, k, v, allowed)
+        return self.to_output(transpose_and_reshape(output)), weights
+
+
+@right
+class HeadByHead(_FourProjections):
+    def forward(self, x, allowed=None):
+        outputs, weights = [], []
+        for q, k, v in zip(*(part.unbind(1) for part in self.heads(x)), strict=True):
+            w = masked_softmax(q @ k.mT / q.shape[-1] ** 0.5, allowed)
+            outputs.append(w @ v)
+            weights.append(w)
+        return self.to_output(torch.cat(outputs, -1)), torch.stack(weights, 1)
+
+
+@right
+class WithEinsum(nn.Module):
+    def __init__(self, dim, num_heads):
+        super().__init__()
+        self.num_heads = num_heads
+        for name in ("to_query", "to_key", "to_value", "to_output"):
+            setattr(self, name, nn.Linear(dim, dim, bias=False))
+
+    def forward(self, x, allowed=None):
+        q, k, v = (
+            f(x).unflatten(-1, (self.num_heads, -1)) for f in (self.to_query, self.to_key, self.to_value)
+        )
+        weights = masked_softmax(torch.einsum("bqhd,bkhd->bhqk", q, k) / q.shape[-1] ** 0.5, allowed)
+        return self.to_output(torch.einsum("bhqk,bkhd->bqhd", weights, v).flatten(-2)), weights
+
+
+@right
+class WithTorchs(_FourProjections):
+    def forward(self, x, allowed=None):
+        layer = attention_core.MultiHeadAttention(x.shape[-1], self.num_heads)
+        layer.load_state_dict(self.state_dict())
+        return layer(x.double().float(), allowed=allowed)
+
+
+def _attend(module, x, allowed, root, split=view_and_transpose, merge=transpose_and_reshape):
+    q, k, v = (split(f(x), module.num_heads) for f in (module.to_query, module.to_key, module.to_value))
+    weights = masked_softmax(q @ k.mT / root, allowed)
+    return module.to_output(merge(weights @ v)), weights
+
+
+@known("sqrt-num-heads")
+class RootOfTheHeads(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, allowed, self.num_heads**0.5)
+
+
+@known("sqrt-d-model")
+class RootOfDim(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, allowed, x.shape[-1] ** 0.5)
+
+
+@known("no-scale")
+class NoRoot(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, allowed, 1)
+
+
+@known("split-without-transpose")
+class SplitByViewAlone(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, allowed, (x.shape[-1] / self.num_heads) ** 0.5, split=view_alone)
+
+
+@known("merge-without-transpose")
+class MergeByReshapeAlone(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, allowed, (x.shape[-1] / self.num_heads) ** 0.5, merge=reshape_alone)
+
+
+@known("split-without-transpose + merge-without-transpose")
+class BothByReshapeAlone(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, allowed, (x.shape[-1] / self.num_heads) ** 0.5, view_alone, reshape_alone)
+
+
+@known("value-from-key")
+class HeadsValuesFromToKey(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, _ = self.heads(x)
+        output, weights = attention_core.scaled_dot_product_attention(q, k, k, allowed)
+        return self.to_output(transpose_and_reshape(output)), weights
+
+
+@known("output-not-projected")
+class OutputForgotten(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = attention_core.scaled_dot_product_attention(*self.heads(x), allowed)
+        return transpose_and_reshape(output), weights
+
+
+@known("averaged-weights")
+class WeightsAveraged(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = attention_core.scaled_dot_product_attention(*self.heads(x), allowed)
+        return self.to_output(transpose_and_reshape(output)), weights.mean(1)
+
+
+@known("one-head")
+class NeverSplit(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = self.to_query(x), self.to_key(x), self.to_value(x)
+        output, weights = attention_core.scaled_dot_product_attention(q, k, v, allowed)
+        return self.to_output(output), weights
+
+
+def _made(kind):
+    torch.manual_seed(0)
+    module = kind(8, 2)
+    return module, torch.randn(1, 4, 8)
+
+
+def _early_words_notice_the_last(kind):
+    module, x = _made(kind)
+    allowed = torch.ones(4, 4).tril().bool()
+    before = module(x, allowed=allowed)[0]
+    x[0, -1] += 1
+    return not agree(module(x, allowed=allowed)[0][:, :-1], before[:, :-1], 8, 4, 4, 4, 8)
+
+
+def _only_the_output_is_wrong(kind):
+    module, x = _made(kind)
+    right_one = FromTheFunctions(8, 2)
+    right_one.load_state_dict(module.state_dict())
+    (output, weights), (wanted, shares) = module(x), right_one(x)
+    return agree(weights, shares, 8, 4, 4) and not agree(output, wanted, 8, 4, 4, 4, 8)
+
+
+@unlisted("causality", _early_words_notice_the_last)
+class HeadsPeek(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = attention_core.scaled_dot_product_attention(*self.heads(x), allowed)
+        peek = 0 if allowed is None else 0.1 * x.mean(-2, keepdim=True)
+        return self.to_output(transpose_and_reshape(output) + peek), weights
+
+
+@known("mask-ignored")
+class HeadsWithoutMask(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _attend(self, x, None, (x.shape[-1] / self.num_heads) ** 0.5)
+
+
+@unlisted("output = weights @ value", _only_the_output_is_wrong)
+class ProjectedTwice(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = FromTheFunctions.forward(self, x, allowed)
+        return self.to_output(output), weights
