@@ -11,7 +11,7 @@ from cells import cell
 from attention_core import probes, scaled_dot_product_attention
 from attention_core.agreement import attention_rounding
 from attention_core.practice import check
-from attention_core.practice.result import Result
+from attention_core.practice.result import Example, Result
 from attention_core.practice.source import line_to_look_at
 
 
@@ -36,14 +36,14 @@ def test_the_name_the_smallest_example_and_the_line():
     assert "expected" in lines[3] and "got" in lines[3]
     assert lines[-2] == "  Look at line 4: scores = query @ key.transpose(-2, -1)"
     assert lines[-1] == "  To try these numbers yourself: attention(*_.inputs)"
-    assert result.got.numel() == 6 and result.expected.shape == result.got.shape
+    assert result.example.got.numel() == 6 and result.example.expected.shape == result.example.got.shape
     _, weights = answer(*result.inputs)  # what it says to try gives what it shows
     _, off = attention_rounding(*result.inputs, scale=1)
-    assert torch.allclose(weights, result.got, rtol=0, atol=off)
+    assert torch.allclose(weights, result.example.got, rtol=0, atol=off)
     shown = [float(x) for x in re.findall(r"\d\.\d\d", "\n".join(lines[4:6]))]
     assert shown == [
         round(x, 2)
-        for pair in zip(result.expected, result.got, strict=True)
+        for pair in zip(result.example.expected, result.example.got, strict=True)
         for r in pair
         for x in r.tolist()
     ]
@@ -71,13 +71,14 @@ def test_the_line_is_of_the_body_and_of_the_method_that_is_called():
 
 def test_a_modules_parameters_are_large_enough_for_a_mistake_to_show():
     result = check.self_attention(NotScaled)
-    assert result.expected.max() - result.expected.min() > 0.6  # with torch's own start, 0.2
+    assert result.example.expected.max() - result.example.expected.min() > 0.6  # with torch's own start, 0.2
 
 
 def test_two_numbers_that_differ_are_not_shown_as_the_same():
     result = check.softmax(lambda scores: scores.softmax(-1) + 0.0003)
-    left, right = (table for _, table in result._tables()[-2:])
-    assert left != right and "0." in repr(left)
+    lines = repr(result).splitlines()
+    expected, got = lines[-2].split()[-6:-3], lines[-2].split()[-3:]
+    assert expected != got and expected[0].startswith("0.")
 
 
 def test_of_a_batch_only_the_part_that_differs_is_shown():
@@ -88,8 +89,8 @@ def test_of_a_batch_only_the_part_that_differs_is_shown():
         return output, weights
 
     result = check.attention(wrong_in_the_second)
-    assert result.example.startswith("weights[1, 2], for a batch of 2 × 3")
-    assert result.got.ndim == 2 and (result.got == 0.5).all()
+    assert result.example.words.startswith("weights[1, 2], for a batch of 2 × 3")
+    assert result.example.got.ndim == 2 and (result.example.got == 0.5).all()
 
 
 class _Text(HTMLParser):
@@ -116,9 +117,9 @@ def _page(result) -> _Text:
 def test_the_html_says_what_the_text_says():
     result = check.attention(_without_scale())
     page = _page(result)
-    for part in (result.headline, *result.details, result.example, result.where[1], "expected", "got"):
+    for part in (result.headline, *result.details, result.example.words, result.where[1], "expected", "got"):
         assert part in page.text
-    for cells in (result.expected, result.got):
+    for cells in (result.example.expected, result.example.got):
         assert all(f"{x:.2f}" in page.text for x in cells.flatten().tolist())
 
 
@@ -137,10 +138,8 @@ def test_what_the_learner_wrote_is_text_and_never_html():
 def test_every_field_is_escaped():
     nasty = "<i>&"
     verdict = probes.Verdict(nasty, False, nasty)
-    result = Result(
-        nasty, "wrong", nasty, nasty, (nasty,), (verdict,), nasty, ((nasty, torch.ones(1)),),
-        torch.ones(2, 2), "text", (1, nasty), (), nasty,
-    )  # fmt: skip
+    example = Example(nasty, torch.ones(2, 2), "text", ((nasty, torch.ones(1)),), (), nasty)
+    result = Result(nasty, "wrong", nasty, nasty, (nasty,), (verdict,), example, (1, nasty))
     page = _page(result)
     assert "i" not in page.tags
     assert page.text.count(nasty) == 9

@@ -497,7 +497,7 @@ def only_the_output(query, key, value, allowed=None):
 
 
 @unlisted(
-    "weights should have shape (2, 3); it has (3, 2)",
+    "weights should have shape (2, 3); it has (3, 2). Rows are queries, columns are keys",
     lambda f: f(torch.ones(2, 4), torch.ones(3, 4), torch.ones(3, 1))[1].shape == (3, 2),
 )
 def weights_transposed(query, key, value, allowed=None):
