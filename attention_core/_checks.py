@@ -1,7 +1,25 @@
 """Bad input is refused here, in words and with its numbers, before torch sees it."""
 
+from numbers import Integral
+
 import torch
 from torch import Tensor
+
+
+def check_whole(name: str, number: int, least: int = 1, most: int | None = None) -> int:
+    """The number as an `int`; ValueError unless it is whole, numpy's too, and from `least` to `most`.
+
+    True and False are no numbers here: who passes one has mistaken one argument for another.
+    """
+    if is_whole(number) and least <= number and (most is None or number <= most):
+        return int(number)
+    span = f", {least} or more" if most is None else f" from {least} to {most}"
+    raise ValueError(f"{name} must be a whole number{span}, got {number!r}")
+
+
+def is_whole(number) -> bool:
+    """Whether it is an integer of Python's or numpy's, and no boolean."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:

@@ -8,10 +8,11 @@ or at another place in memory keeps to it. Source: Higham, Accuracy and Stabilit
 """
 
 import math
-from numbers import Integral
 
 import torch
 from torch import Tensor
+
+from attention_core._checks import check_whole
 
 # Roundings beside a sum: its factor (√d_k), what is added (a bias, a mask), exp, a division.
 BESIDE = 4
@@ -32,8 +33,7 @@ def rounding(dtype: torch.dtype, *sums: int, size: float = 1.0) -> float:
     if not dtype.is_floating_point:
         raise ValueError(f"numbers of {dtype} are not rounded: only floating point is")
     for n in sums:
-        if not isinstance(n, Integral) or n < 0:
-            raise ValueError(f"the length of a sum must be a whole number, 0 or more, got {n!r}")
+        check_whole("the length of a sum", n, 0)
     eps, within = (torch.finfo(kind).eps for kind in (dtype, torch.promote_types(dtype, torch.float32)))
     return size * (2 * sum(sums) * within + BESIDE * max(1, len(sums)) * eps)
 

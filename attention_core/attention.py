@@ -1,13 +1,13 @@
 """Attention itself: one function, and the modules with learned projections around it."""
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_core._checks import check_allowed, check_bias, check_qkv, shape
+from attention_core._checks import check_allowed, check_bias, check_qkv, check_whole, shape
+from attention_core.interop import layer_from_torch, layer_to_torch
 
 
 def scaled_dot_product_attention(
@@ -64,24 +64,20 @@ def scaled_dot_product_attention(
     return weights @ value, weights  # (..., n_q, d_v), (..., n_q, n_k)
 
 
-class SelfAttention(nn.Module):
-    """One head: three learned projections of the words, then scaled dot-product attention.
+class AttentionLayer(nn.Module):
+    """The one `forward` of `SelfAttention` and `MultiHeadAttention`, in steps.
 
-    With one argument every position looks at its own sequence. With `key` (and `value`) it looks
-    at another one: cross-attention, where n_q and n_k may differ.
+    Each step can be overridden on its own, by a subclass or, with a function, in one layer. In the order
+    in which `forward` calls them, with the shapes of several heads; one head has no `heads` dimension:
 
-    Source: Vaswani et al. 2017, section 3.2.1; the projections are section 3.2.2's with one head.
+        project(query, key, value)  (batch, n, dim) three times → q, k, v, of the same shapes
+        split(x)                    each of them → (batch, heads, n, d_k)
+        attend(q, k, v, allowed, bias, need_weights)  → (batch, heads, n_q, d_k), and the weights
+        merge(x)                    → (batch, n_q, dim)
+        output(x)                   → (batch, n_q, dim)
+
+    Between `split` and `attend` stand the positions, if the layer has any.
     """
-
-    def __init__(self, dim: int):
-        """Args: dim: features of a word, of its query, its key and its value (d_k = d_v = dim)."""
-        super().__init__()
-        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-            raise ValueError(f"dim must be a whole number, 1 or more, got {dim!r}")
-        self.dim = dim
-        self.to_query = nn.Linear(dim, dim, bias=False)
-        self.to_key = nn.Linear(dim, dim, bias=False)
-        self.to_value = nn.Linear(dim, dim, bias=False)
 
     def forward(
         self,
@@ -95,13 +91,16 @@ class SelfAttention(nn.Module):
         """Attend from `query` to `key` and `value`, which default to `query` and to `key`.
 
         Args:
-            query: `(..., n_q, dim)`.
-            key, value: `(..., n_k, dim)`.
-            allowed: boolean, broadcastable to `(..., n_q, n_k)`; True means "may look".
-            need_weights: False takes torch's fused path and returns None for the weights.
+            query: `(batch, n_q, dim)`, or with any other leading dimensions, or none.
+            key, value: `(batch, n_k, dim)`.
+            allowed: boolean, True means "may look"; the class says of which shapes. A query that may
+                look nowhere gets weights 0.
+            need_weights: False takes torch's fused path, whose memory grows with n rather than n²,
+                and returns None for the weights.
 
         Returns:
-            `(output, weights)`: `(..., n_q, dim)` and `(..., n_q, n_k)`.
+            `(output, weights)`: `(batch, n_q, dim)`, and `(batch, n_q, n_k)` of one head, `(batch,
+            num_heads, n_q, n_k)` of several, each head's own, never averaged.
 
         Raises:
             ValueError: if a last dimension is not `dim`, or shapes or dtypes do not fit.
@@ -109,13 +108,83 @@ class SelfAttention(nn.Module):
         key = query if key is None else key
         value = key if value is None else value
         _check_inputs(self, query, key, value)
-        q, k, v = self.to_query(query), self.to_key(key), self.to_value(value)
-        if need_weights:
-            return scaled_dot_product_attention(q, k, v, allowed)
         if allowed is not None:
-            batch = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2])
-            check_allowed(allowed, q.shape[-2], k.shape[-2], batch)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=allowed), None
+            allowed = self._fitting(allowed, query, key)
+        q, k, v = (self.split(x) for x in self.project(query, key, value))  # (batch, heads, n, d_k) each
+        q, k, bias = self._place(q, k)
+        # by place, so that an `attend` of one's own can take what it has no use for as *_
+        x, weights = self.attend(q, k, v, allowed, bias, need_weights)  # (batch, heads, n_q, d_k)
+        return self.output(self.merge(x)), weights if need_weights else None
+
+    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What each word asks for, what it offers, and what it passes on: `(batch, n, dim)` each."""
+        return self.to_query(query), self.to_key(key), self.to_value(value)
+
+    def split(self, x: Tensor) -> Tensor:
+        """A query, key or value of each head; one head takes all of it."""
+        return x
+
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        allowed: Tensor | None = None,
+        bias: Tensor | None = None,
+        need_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Average the values: `scaled_dot_product_attention`, or without weights torch's fused kernel.
+
+        Args: `allowed` and `bias` fit the weights, `(batch, heads, n_q, n_k)`.
+        """
+        if need_weights:
+            return scaled_dot_product_attention(q, k, v, allowed, bias=bias)
+        return _fused(q, k, v, allowed, bias), None
+
+    def merge(self, x: Tensor) -> Tensor:
+        """The heads' answers as one again; one head's is that already."""
+        return x
+
+    def output(self, x: Tensor) -> Tensor:
+        """What leaves the layer; one head's answer leaves it as it is."""
+        return x
+
+    def _place(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Queries and keys at their positions, and what positions add to the scores."""
+        return q, k, None
+
+    def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        """`allowed` as `attend` takes it, checked against the weights to come."""
+        batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+        check_allowed(allowed, query.shape[-2], key.shape[-2], batch)
+        return allowed
+
+
+class SelfAttention(AttentionLayer):
+    """One head: three learned projections of the words, then scaled dot-product attention.
+
+    With one argument every position looks at its own sequence. With `key` (and `value`) it looks
+    at another one: cross-attention, where n_q and n_k may differ.
+
+    Args:
+        dim: features of a word, of its query, its key and its value (d_k = d_v = dim).
+        bias: whether the three projections add a learned vector.
+
+    `allowed` is broadcastable to `(..., n_q, n_k)`. Of the steps of `AttentionLayer` only `project` and
+    `attend` do anything here.
+
+    Raises:
+        ValueError: for a `dim` below 1.
+
+    Source: Vaswani et al. 2017, section 3.2.1; the projections are section 3.2.2's with one head.
+    """
+
+    def __init__(self, dim: int, *, bias: bool = False):
+        super().__init__()
+        self.dim = dim = check_whole("dim", dim)
+        self.to_query = nn.Linear(dim, dim, bias=bias)
+        self.to_key = nn.Linear(dim, dim, bias=bias)
+        self.to_value = nn.Linear(dim, dim, bias=bias)
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
@@ -128,8 +197,7 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     """
     if x.ndim < 2:
         raise ValueError(f"x must have shape (..., positions, features), got {shape(x)}")
-    _check_divisible(x.shape[-1], num_heads)
-    return x.unflatten(-1, (num_heads, -1)).transpose(-3, -2)
+    return x.unflatten(-1, (_dividing(x.shape[-1], num_heads), -1)).transpose(-3, -2)
 
 
 def merge_heads(x: Tensor) -> Tensor:
@@ -142,7 +210,7 @@ def merge_heads(x: Tensor) -> Tensor:
     return x.transpose(-3, -2).flatten(-2)
 
 
-class MultiHeadAttention(nn.Module):
+class MultiHeadAttention(AttentionLayer):
     """Several heads attend side by side, each in its own slice of the projections.
 
     output = merge(attention(split(query W_Q), split(key W_K), split(value W_V))) W_O
@@ -161,6 +229,13 @@ class MultiHeadAttention(nn.Module):
             all words as the key. What the hooks do to a score depends on distances alone, so that
             `forward` needs no offset.
 
+    The number of dimensions of `allowed` says what it is, never its sizes: 2 are `(n_q, n_k)`, the same
+    for all; as many as the query's are `(batch, n_q, n_k)`, the same for all heads; one more are `(batch,
+    num_heads, n_q, n_k)`. Any size may be 1.
+
+    The steps are `project`, `split`, `attend`, `merge` and `output`: `AttentionLayer` says how one of them
+    can be overridden. `attend` is given an `allowed` that has a dimension for the heads.
+
     Raises:
         ValueError: for sizes below 1, or a `dim` that `num_heads` does not divide.
 
@@ -169,66 +244,35 @@ class MultiHeadAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, *, bias: bool = True, positions=None):
         super().__init__()
-        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-            raise ValueError(f"dim must be a whole number, 1 or more, got {dim!r}")
-        _check_divisible(dim, num_heads)
-        self.dim = dim
-        self.num_heads = num_heads
+        self.dim = dim = check_whole("dim", dim)
+        self.num_heads = _dividing(dim, num_heads)
         self.positions = positions  # a module's own parameters are trained with this layer's
         self.to_query = nn.Linear(dim, dim, bias=bias)
         self.to_key = nn.Linear(dim, dim, bias=bias)
         self.to_value = nn.Linear(dim, dim, bias=bias)
         self.to_output = nn.Linear(dim, dim, bias=bias)
 
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor | None = None,
-        value: Tensor | None = None,
-        allowed: Tensor | None = None,
-        *,
-        need_weights: bool = True,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Attend from `query` to `key` and `value`, which default to `query` and to `key`.
+    def split(self, x: Tensor) -> Tensor:
+        """`split_heads`: `(batch, n, dim)` → `(batch, num_heads, n, d_k)`."""
+        return split_heads(x, self.num_heads)
 
-        Args:
-            query: `(batch, n_q, dim)`, or with any other leading dimensions, or none.
-            key, value: `(batch, n_k, dim)`.
-            allowed: boolean, True means "may look". Its number of dimensions says what it is, never
-                its sizes: 2 are `(n_q, n_k)`, the same for all; as many as the query's are
-                `(batch, n_q, n_k)`, the same for all heads; one more are `(batch, num_heads, n_q, n_k)`.
-                Any size may be 1. A query that may look nowhere gets weights 0.
-            need_weights: False takes torch's fused path, whose memory grows with n rather than n²,
-                and returns None for the weights.
+    def merge(self, x: Tensor) -> Tensor:
+        """`merge_heads`: `(batch, num_heads, n, d_k)` → `(batch, n, dim)`."""
+        return merge_heads(x)
 
-        Returns:
-            `(output, weights)`: `(batch, n_q, dim)` and `(batch, num_heads, n_q, n_k)`, each head's
-            own, never averaged.
+    def output(self, x: Tensor) -> Tensor:
+        """Mix the heads' answers: `(batch, n, dim)` → the same shape."""
+        return self.to_output(x)
 
-        Raises:
-            ValueError: if a last dimension is not `dim`, or shapes or dtypes do not fit.
-        """
-        key = query if key is None else key
-        value = key if value is None else value
-        _check_inputs(self, query, key, value)
-        if allowed is not None:
-            allowed = self._by_head(allowed, query, key)
-        q = split_heads(self.to_query(query), self.num_heads)  # (batch, heads, n_q, d_k)
-        k = split_heads(self.to_key(key), self.num_heads)  # (batch, heads, n_k, d_k)
-        v = split_heads(self.to_value(value), self.num_heads)  # (batch, heads, n_k, d_k)
-        bias = None
-        if self.positions is not None:
-            q, k = self.positions.rotate(q, k)
-            bias = self.positions.bias(q.shape[-2], k.shape[-2], query=q)
-            bias = None if bias is None else bias.to(q.dtype)
-        if need_weights:
-            heads, weights = scaled_dot_product_attention(q, k, v, allowed, bias=bias)
-        else:
-            heads, weights = _fused(q, k, v, allowed, bias), None
-        return self.to_output(merge_heads(heads)), weights
+    def _place(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.positions is None:
+            return q, k, None
+        q, k = self.positions.rotate(q, k)
+        bias = self.positions.bias(q.shape[-2], k.shape[-2], query=q)
+        return q, k, None if bias is None else bias.to(q.dtype)
 
-    def _by_head(self, allowed: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """`allowed` with a dimension for the heads, checked against the weights to come."""
+    def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        """With a dimension for the heads."""
         n_q, n_k = query.shape[-2], key.shape[-2]
         check_allowed(allowed, n_q, n_k)
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
@@ -244,44 +288,8 @@ class MultiHeadAttention(nn.Module):
             )
         return allowed
 
-    @classmethod
-    def from_torch(cls, module: nn.MultiheadAttention) -> "MultiHeadAttention":
-        """A layer with a copy of the parameters of `torch.nn.MultiheadAttention`, without its dropout.
-
-        Raises: ValueError for what this layer does not have: kdim, vdim, add_bias_kv, add_zero_attn.
-        """
-        if module.in_proj_weight is None or module.bias_k is not None or module.add_zero_attn:
-            raise ValueError("kdim, vdim, add_bias_kv and add_zero_attn have no counterpart here")
-        bias = module.in_proj_bias is not None
-        layer = cls(module.embed_dim, module.num_heads, bias=bias).to(module.in_proj_weight)
-        with torch.no_grad():
-            for ours, theirs in layer._twins(module):
-                ours.copy_(theirs)
-        return layer
-
-    def to_torch(self) -> nn.MultiheadAttention:
-        """`torch.nn.MultiheadAttention`, batch first, with a copy of this layer's parameters.
-
-        Raises: ValueError if this layer has `positions`, which torch's has not.
-        """
-        if self.positions is not None:
-            raise ValueError("torch.nn.MultiheadAttention has no positions")
-        bias = self.to_query.bias is not None
-        module = nn.MultiheadAttention(self.dim, self.num_heads, bias=bias, batch_first=True)
-        module.to(self.to_query.weight)
-        with torch.no_grad():
-            for ours, theirs in self._twins(module):
-                theirs.copy_(ours)
-        return module
-
-    def _twins(self, module: nn.MultiheadAttention) -> Iterator[tuple[Tensor, Tensor]]:
-        """Our parameters beside torch's, which keeps the three input projections in one matrix."""
-        packed = (self.to_query, self.to_key, self.to_value)
-        yield from zip((p.weight for p in packed), module.in_proj_weight.chunk(3), strict=True)
-        yield self.to_output.weight, module.out_proj.weight
-        if module.in_proj_bias is not None:
-            yield from zip((p.bias for p in packed), module.in_proj_bias.chunk(3), strict=True)
-            yield self.to_output.bias, module.out_proj.bias
+    from_torch = classmethod(layer_from_torch)
+    to_torch = layer_to_torch
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -289,19 +297,21 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor
     mask = allowed
     if bias is not None:
         mask = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
-    if q.ndim == k.ndim == v.ndim == 4:
+    if q.ndim == 4 and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    # the kernel knows one batch dimension; given another number, torch would hold the scores after all
-    batch = torch.broadcast_shapes(q.shape[:-3], k.shape[:-3], v.shape[:-3])
-    q, k, v = (_one_batch(x, batch) for x in (q, k, v))
-    if mask is not None and mask.ndim > 2:
-        mask = _one_batch(mask, batch)
+    # the kernel knows one batch and one heads dimension and does not broadcast: torch would hold n² scores
+    leading = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    q, k, v = (_with_heads(x, leading) for x in (q, k, v))
+    if mask is not None:  # one for all stays as small as it is
+        mask = _with_heads(mask, leading) if mask.ndim > 2 else torch.atleast_2d(mask)
     output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return output.reshape(*batch, *output.shape[1:])
+    return output.reshape(*leading, *output.shape[-2:])
 
 
-def _one_batch(x: Tensor, batch: tuple[int, ...]) -> Tensor:
-    return x.expand(*batch, *x.shape[-3:]).reshape(-1, *x.shape[-3:])
+def _with_heads(x: Tensor, leading: tuple[int, ...]) -> Tensor:
+    """`(..., n, d)`, broadcast to the leading dimensions, as `(batch, heads, n, d)`."""
+    batch, heads = math.prod(leading[:-1]), math.prod(leading[-1:])  # 1 of what there is none of
+    return x.expand(*leading, *x.shape[-2:]).reshape(batch, heads, *x.shape[-2:])
 
 
 def _check_inputs(layer: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -314,8 +324,9 @@ def _check_inputs(layer: nn.Module, query: Tensor, key: Tensor, value: Tensor) -
         raise ValueError(f"query is {query.dtype} but this layer is {dtype}")
 
 
-def _check_divisible(dim: int, num_heads: int) -> None:
-    if not isinstance(num_heads, int) or isinstance(num_heads, bool) or num_heads < 1:
-        raise ValueError(f"num_heads must be a whole number, 1 or more, got {num_heads!r}")
+def _dividing(dim: int, num_heads: int) -> int:
+    """`num_heads`, once it is known to divide `dim`."""
+    num_heads = check_whole("num_heads", num_heads)
     if dim % num_heads:
         raise ValueError(f"dim={dim} is not divisible by num_heads={num_heads}")
+    return num_heads

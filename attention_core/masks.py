@@ -1,9 +1,23 @@
-"""Who may look at whom. One convention everywhere: `allowed` is boolean, True means "may look"."""
+"""Who may look at whom. One convention everywhere: `allowed` is boolean, True means "may look".
+
+The converters to and from torch's opposite one are those of `attention_core.interop`.
+"""
 
 import torch
 from torch import Tensor
 
-from attention_core._checks import shape
+from attention_core._checks import check_whole, shape
+from attention_core.interop import from_attn_mask, from_key_padding_mask, to_attn_mask, to_key_padding_mask
+
+__all__ = [
+    "causal_mask",
+    "from_attn_mask",
+    "from_key_padding_mask",
+    "padding_mask",
+    "to_attn_mask",
+    "to_key_padding_mask",
+    "window_mask",
+]
 
 
 def causal_mask(n_q: int, n_k: int | None = None) -> Tensor:
@@ -27,7 +41,7 @@ def window_mask(n_q: int, n_k: int | None = None, *, width: int = 1) -> Tensor:
     `window_mask(n, width=w) & causal_mask(n)`. Raises: ValueError for a negative or fractional size.
     Source: Beltagy et al. 2020, "Longformer", section 3.1 (there both sides together are the window).
     """
-    _check_size("width", width)
+    width = check_whole("width", width, 0)
     return _distance(n_q, n_k).abs() <= width
 
 
@@ -43,89 +57,14 @@ def padding_mask(lengths: Tensor | list[int], n_k: int | None = None) -> Tensor:
         raise ValueError(f"lengths must be a list of whole numbers, got {shape(lengths)} of {lengths.dtype}")
     if n_k is None:
         n_k = int(lengths.max())
-    _check_size("n_k", n_k)
+    n_k = check_whole("n_k", n_k, 0)
     if lengths.min() < 0 or lengths.max() > n_k:
         raise ValueError(f"lengths must be between 0 and n_k={n_k}, got {lengths.tolist()}")
     return (torch.arange(n_k, device=lengths.device) < lengths[:, None])[:, None, :]
 
 
-def to_attn_mask(allowed: Tensor, num_heads: int = 1) -> Tensor:
-    """`allowed` as `torch.nn.MultiheadAttention` wants its `attn_mask`: True means *forbidden*.
-
-    Args: allowed: `(n_q, n_k)`, or `(batch, n_q, n_k)`, or per head `(batch, num_heads, n_q, n_k)`.
-    Returns: boolean `(n_q, n_k)` or `(batch · num_heads, n_q, n_k)`.
-    Raises: ValueError for another dtype or number of dimensions.
-    """
-    _check_boolean("allowed", allowed)
-    _check_size("num_heads", num_heads, 1)
-    if allowed.ndim == 2:
-        return ~allowed
-    if allowed.ndim == 3:
-        return ~allowed.repeat_interleave(num_heads, dim=0)
-    if allowed.ndim == 4 and allowed.shape[1] == num_heads:
-        return ~allowed.flatten(0, 1)
-    raise ValueError(
-        "allowed must be (n_q, n_k), (batch, n_q, n_k) or (batch, num_heads, n_q, n_k) "
-        f"with num_heads={num_heads}, got {shape(allowed)}"
-    )
-
-
-def from_attn_mask(attn_mask: Tensor, num_heads: int = 1) -> Tensor:
-    """A boolean `attn_mask` of `torch.nn.MultiheadAttention` as `allowed`: the way back.
-
-    Args: attn_mask: boolean, True means forbidden, `(n_q, n_k)` or `(batch · num_heads, n_q, n_k)`.
-    Returns: `(n_q, n_k)`, or `(batch, num_heads, n_q, n_k)`.
-    Raises: ValueError for another dtype or shape.
-    """
-    _check_boolean("attn_mask", attn_mask)
-    _check_size("num_heads", num_heads, 1)
-    if attn_mask.ndim == 2:
-        return ~attn_mask
-    if attn_mask.ndim == 3 and attn_mask.shape[0] % num_heads == 0:
-        return ~attn_mask.unflatten(0, (-1, num_heads))
-    raise ValueError(
-        f"attn_mask must be (n_q, n_k) or (batch · {num_heads}, n_q, n_k), got {shape(attn_mask)}"
-    )
-
-
-def to_key_padding_mask(allowed: Tensor) -> Tensor:
-    """A `padding_mask` as `torch.nn.MultiheadAttention`'s `key_padding_mask`: True means *ignore*.
-
-    Args: allowed: boolean `(batch, 1, n_k)`. Returns: boolean `(batch, n_k)`.
-    Raises: ValueError for another dtype, or if queries differ in what they may look at.
-    """
-    _check_boolean("allowed", allowed)
-    if allowed.ndim != 3 or allowed.shape[1] != 1:
-        raise ValueError(f"allowed must be (batch, 1, n_k), the same for every query, got {shape(allowed)}")
-    return ~allowed[:, 0]
-
-
-def from_key_padding_mask(key_padding_mask: Tensor) -> Tensor:
-    """`torch.nn.MultiheadAttention`'s boolean `key_padding_mask` as `allowed`: the way back.
-
-    Args: key_padding_mask: boolean `(batch, n_k)`, True means ignore. Returns: `(batch, 1, n_k)`.
-    Raises: ValueError for another dtype or number of dimensions.
-    """
-    _check_boolean("key_padding_mask", key_padding_mask)
-    if key_padding_mask.ndim != 2:
-        raise ValueError(f"key_padding_mask must be (batch, n_k), got {shape(key_padding_mask)}")
-    return ~key_padding_mask[:, None]
-
-
 def _distance(n_q: int, n_k: int | None) -> Tensor:
     """Key position minus query position, `(n_q, n_k)`, both counted from the end."""
     n_k = n_q if n_k is None else n_k
-    _check_size("n_q", n_q)
-    _check_size("n_k", n_k)
+    n_q, n_k = check_whole("n_q", n_q, 0), check_whole("n_k", n_k, 0)
     return torch.arange(n_k) - torch.arange(n_k - n_q, n_k)[:, None]
-
-
-def _check_size(name: str, size: int, least: int = 0) -> None:
-    if not isinstance(size, int) or isinstance(size, bool) or size < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, got {size!r}")
-
-
-def _check_boolean(name: str, mask: Tensor) -> None:
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-        raise ValueError(f"{name} must be a boolean tensor, got {got}")

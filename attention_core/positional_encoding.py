@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from attention_core._checks import shape
-from attention_core.masks import _check_size, _distance
+from attention_core._checks import check_whole, is_whole, shape
+from attention_core.masks import _distance
 
 PAIRINGS = ("interleaved", "half")
 
@@ -48,8 +48,8 @@ class SinusoidalEncoding(PositionalEncoding):
     def __init__(self, dim: int, *, base: float = 10000.0):
         """Raises: ValueError for an odd `dim` or a `base` that is not above 0."""
         super().__init__()
-        self.dim, self.base = dim, base
         frequencies(dim, base)  # refuses what cannot be
+        self.dim, self.base = int(dim), base
 
     def embed(self, x: Tensor, *, offset: int = 0) -> Tensor:
         """Add the table's rows `offset`, …; raises ValueError unless x is `(..., n, dim)`."""
@@ -70,15 +70,13 @@ class LearnedEncoding(PositionalEncoding):
     def __init__(self, max_length: int, dim: int):
         """Rows start as normal numbers of standard deviation 1, as `nn.Embedding`'s do."""
         super().__init__()
-        _check_at_least_1(max_length=max_length, dim=dim)
-        self.max_length, self.dim = max_length, dim
-        self.table = nn.Parameter(torch.randn(max_length, dim))
+        self.max_length, self.dim = check_whole("max_length", max_length), check_whole("dim", dim)
+        self.table = nn.Parameter(torch.randn(self.max_length, self.dim))
 
     def embed(self, x: Tensor, *, offset: int = 0) -> Tensor:
         """Add rows `offset`, …; raises ValueError beyond the table, or unless x is `(..., n, dim)`."""
         _check_features("x", x, "dim", self.dim)
-        _check_size("offset", offset)
-        end = offset + x.shape[-2]
+        end = check_whole("offset", offset, 0) + x.shape[-2]
         if end > self.max_length:
             raise ValueError(
                 f"x needs positions {offset} to {end - 1} but the learned table has max_length="
@@ -105,13 +103,13 @@ class RotaryEncoding(PositionalEncoding):
     def __init__(self, head_dim: int, *, base: float = 10000.0, pairing: str = "interleaved"):
         """Raises: ValueError for an odd `head_dim`, a `base` not above 0, or another pairing."""
         super().__init__()
-        self.head_dim, self.base, self.pairing = head_dim, base, pairing
         frequencies(head_dim, base, name="head_dim")  # refuses what cannot be
         _check_pairing(pairing)
+        self.head_dim, self.base, self.pairing = int(head_dim), base, pairing
 
     def rotate(self, query: Tensor, key: Tensor, *, offset: int = 0) -> tuple[Tensor, Tensor]:
         """Turn both, each by its own positions; raises ValueError unless features are `head_dim`."""
-        _check_size("offset", offset)
+        check_whole("offset", offset, 0)
         for name, x in (("query", query), ("key", key)):
             _check_features(name, x, "head_dim", self.head_dim)
         end = offset + key.shape[-2]
@@ -135,8 +133,7 @@ class ALiBi(PositionalEncoding):
 
     def __init__(self, num_heads: int):
         super().__init__()
-        _check_at_least_1(num_heads=num_heads)
-        self.num_heads = num_heads
+        self.num_heads = check_whole("num_heads", num_heads)
 
     def bias(self, n_q: int, n_k: int, *, offset: int = 0, query: Tensor | None = None) -> Tensor:
         """`(num_heads, n_q, n_k)`, float32 or of the query's dtype; the same for any `offset`."""
@@ -162,10 +159,9 @@ class RelativeEncoding(PositionalEncoding):
     def __init__(self, head_dim: int, max_distance: int):
         """Rows start as normal numbers of standard deviation 1, as `nn.Embedding`'s do."""
         super().__init__()
-        _check_at_least_1(head_dim=head_dim)
-        _check_size("max_distance", max_distance)
-        self.head_dim, self.max_distance = head_dim, max_distance
-        self.table = nn.Parameter(torch.randn(2 * max_distance + 1, head_dim))  # −max … 0 … max
+        self.head_dim = check_whole("head_dim", head_dim)
+        self.max_distance = check_whole("max_distance", max_distance, 0)
+        self.table = nn.Parameter(torch.randn(2 * self.max_distance + 1, self.head_dim))  # −max … 0 … max
 
     def bias(self, n_q: int, n_k: int, *, offset: int = 0, query: Tensor | None = None) -> Tensor:
         """`(..., heads, n_q, n_k)`; the same for any `offset`. Raises: ValueError without a `query`."""
@@ -193,7 +189,7 @@ def frequencies(dim: int, base: float = 10000.0, *, name: str = "dim") -> Tensor
     Returns: float64 `(dim / 2,)`. Raises: ValueError for a `dim` that is odd or below 2, or a `base`
     that is not a number above 0.
     """
-    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 2 or dim % 2:
+    if not is_whole(dim) or dim < 2 or dim % 2:
         raise ValueError(f"{name} must be even, 2 or more, as features turn in pairs; got {dim!r}")
     if not (math.isfinite(base) and base > 0):
         raise ValueError(f"base must be a number above 0, got {base}")
@@ -212,8 +208,7 @@ def sinusoidal_table(
     Raises: ValueError as `frequencies` does, or for a negative or fractional `n` or `offset`.
     Source: Vaswani et al. 2017, section 3.5.
     """
-    _check_size("n", n)
-    _check_size("offset", offset)
+    n, offset = check_whole("n", n, 0), check_whole("offset", offset, 0)
     angles = torch.arange(offset, offset + n)[:, None] * frequencies(dim, base)  # (n, dim / 2)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2).to(dtype)  # sin, cos, sin, cos …
 
@@ -286,7 +281,7 @@ def alibi_slopes(num_heads: int) -> Tensor:
     Returns: float32 `(num_heads,)`. Raises: ValueError for fewer than one head.
     Source: Press et al. 2022, section 3, and `get_slopes` of the authors' code.
     """
-    _check_at_least_1(num_heads=num_heads)
+    num_heads = check_whole("num_heads", num_heads)
 
     def series(n: int) -> list[float]:
         return [2 ** (-8 * (i + 1) / n) for i in range(n)]
@@ -305,12 +300,6 @@ def _check_features(name: str, x: Tensor, wanted: str, dim: int) -> None:
     _check_floating(name, x)
     if x.shape[-1] != dim:
         raise ValueError(f"{name} has {x.shape[-1]} features but this encoding has {wanted}={dim}")
-
-
-def _check_at_least_1(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{name} must be a whole number, 1 or more, got {size!r}")
 
 
 def _check_pairing(pairing: str) -> None:

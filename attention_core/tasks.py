@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attention_core._checks import shape
+from attention_core._checks import check_whole, shape
 
 IGNORE = -100  # the answer where none is determined; `cross_entropy` leaves it out by itself
 
@@ -29,8 +29,8 @@ class Task:
     vocabulary: int = 10
 
     def __post_init__(self):
-        _check("length", self.length, 1)
-        _check("vocabulary", self.vocabulary, 2)
+        self._keep_whole("length", 1)
+        self._keep_whole("vocabulary", 2)
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Tensor:
         """Random sequences `(batch_size, length)`."""
@@ -46,6 +46,9 @@ class Task:
         Raises: ValueError for a negative number of steps, a batch below 1, or a seed that is none.
         """
         return Batches(self, steps, batch_size, seed)
+
+    def _keep_whole(self, name: str, least: int) -> None:
+        object.__setattr__(self, name, check_whole(name, getattr(self, name), least))  # it is frozen
 
     def _checked(self, x: Tensor) -> Tensor:
         if not isinstance(x, Tensor) or x.is_floating_point() or x.ndim != 2:
@@ -89,8 +92,8 @@ class Repeat(Task):
 
     def __post_init__(self):
         super().__post_init__()
-        _check("shortest", self.shortest, 2)
-        _check("longest", self.longest, self.shortest)
+        self._keep_whole("shortest", 2)
+        self._keep_whole("longest", self.shortest)
         if self.longest > self.vocabulary:
             raise ValueError(f"longest={self.longest} different tokens, but vocabulary={self.vocabulary}")
         if self.longest >= self.length:
@@ -115,10 +118,8 @@ class Batches:
     """The batches of a task: `len()` of them, the same each time they are iterated."""
 
     def __init__(self, task: Task, steps: int, batch_size: int, seed: int):
-        _check("steps", steps, 0)
-        _check("batch_size", batch_size, 1)
-        _check("seed", seed, 0)
-        self.task, self.steps, self.batch_size, self.seed = task, steps, batch_size, seed
+        self.task, self.steps = task, check_whole("steps", steps, 0)
+        self.batch_size, self.seed = check_whole("batch_size", batch_size), check_whole("seed", seed, 0)
 
     def __len__(self) -> int:
         return self.steps
@@ -142,8 +143,3 @@ def accuracy(logits: Tensor, y: Tensor) -> float:
     if not determined.any():
         raise ValueError(f"none of the {y.numel()} answers is determined")
     return float((logits.argmax(-1) == y)[determined].float().mean())
-
-
-def _check(name: str, number: int, least: int) -> None:
-    if not isinstance(number, int) or isinstance(number, bool) or number < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, got {number!r}")

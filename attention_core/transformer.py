@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attention_core._checks import check_allowed, shape
+from attention_core._checks import check_allowed, check_whole, shape
 from attention_core.attention import MultiHeadAttention
-from attention_core.masks import _check_size, causal_mask
+from attention_core.masks import causal_mask
 from attention_core.positional_encoding import PositionalEncoding
 
 
@@ -43,7 +43,8 @@ class TransformerBlock(nn.Module):
         attention: Callable[..., nn.Module] = MultiHeadAttention,
     ):
         super().__init__()
-        hidden = 4 * dim if hidden is None else _at_least_1("hidden", hidden)
+        dim = check_whole("dim", dim)
+        hidden = 4 * dim if hidden is None else check_whole("hidden", hidden)
         self.attention = attention(dim, num_heads, positions=positions)
         self.norm_1 = nn.LayerNorm(dim)
         self.norm_2 = nn.LayerNorm(dim)
@@ -94,17 +95,17 @@ class TinyTransformer(nn.Module):
         attention: Callable[..., nn.Module] = MultiHeadAttention,
     ):
         super().__init__()
-        _at_least_1("num_layers", num_layers)
-        self.vocabulary = _at_least_1("vocabulary", vocabulary)
+        check_whole("num_layers", num_layers)
+        self.vocabulary, dim = check_whole("vocabulary", vocabulary), check_whole("dim", dim)
         self.causal = causal
         self.positions = positions
-        self.embedding = nn.Embedding(vocabulary, _at_least_1("dim", dim))
+        self.embedding = nn.Embedding(self.vocabulary, dim)
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, num_heads, hidden=hidden, positions=positions, attention=attention)
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(dim)  # the sum of all that the blocks added, brought to one size
-        self.to_logits = nn.Linear(dim, vocabulary)
+        self.to_logits = nn.Linear(dim, self.vocabulary)
 
     def forward(
         self, tokens: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True
@@ -150,7 +151,7 @@ class TinyTransformer(nn.Module):
         """
         if not self.causal:
             raise ValueError("only a causal model can continue a sequence; this one has causal=False")
-        _check_size("steps", steps)
+        steps = check_whole("steps", steps, 0)
         self._check(tokens)
         if tokens.shape[-1] == 0:
             raise ValueError(f"there must be a token to begin with, got {shape(tokens)}")
@@ -170,9 +171,3 @@ class TinyTransformer(nn.Module):
                 f"tokens must be from 0 to {self.vocabulary - 1}, "
                 f"got {int(tokens.min())} to {int(tokens.max())}"
             )
-
-
-def _at_least_1(name: str, size: int) -> int:
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise ValueError(f"{name} must be a whole number, 1 or more, got {size!r}")
-    return size

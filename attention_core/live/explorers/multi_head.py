@@ -7,7 +7,7 @@ import torch
 import traitlets
 from torch import Tensor
 
-from attention_core import MultiHeadAttention, merge_heads, scaled_dot_product_attention, split_heads, words
+from attention_core import MultiHeadAttention, scaled_dot_product_attention, words
 from attention_core._calling import Failed, call_attention
 from attention_core.live.controls import button, choice, text, tick
 from attention_core.live.explorer import SentenceExplorer
@@ -176,12 +176,11 @@ class MultiHeadExplorer(SentenceExplorer):
             tokens = self.tokens(sentence)
             x = embed(tokens)  # (n, 16)
             with torch.no_grad():
-                projections = (layer.to_query, layer.to_key, layer.to_value)
-                query, key, value = (split_heads(p(x), num_heads) for p in projections)  # (heads, n, d_k)
+                query, key, value = (layer.split(part) for part in layer.project(x, x, x))  # (heads, n, d_k)
                 heads, weights = call_attention(attention, query, key, value)
                 is_off = torch.tensor([head not in on for head in range(num_heads)])
-                complete = layer.to_output(merge_heads(heads))  # (n, 16)
-                output = layer.to_output(merge_heads(heads.masked_fill(is_off[:, None, None], 0)))
+                complete = layer.output(layer.merge(heads))  # (n, 16)
+                output = layer.output(layer.merge(heads.masked_fill(is_off[:, None, None], 0)))
         except (Failed, Unusable) as problem:
             return {"message": instead(problem, _BY_HEAD), "switches": Heads(_cut(layer, seed), num_heads)}
         lack = output - complete

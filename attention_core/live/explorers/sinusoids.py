@@ -10,6 +10,7 @@ import traitlets
 from torch import Tensor
 
 from attention_core import rotate_by_position, sinusoidal_table
+from attention_core._checks import check_whole
 from attention_core.live import still
 from attention_core.live.clocks import Clocks
 from attention_core.live.controls import choice, slider, whole
@@ -59,9 +60,7 @@ class SinusoidExplorer(Explorer):
     spread = traitlets.Float(0.0).tag(computed=True)
 
     def __init__(self, length: int = 64, **traits):
-        if not isinstance(length, int) or not 2 <= length <= 256:
-            raise ValueError(f"length must be a whole number from 2 to 256, got {length!r}")
-        self.length = length
+        self.length = length = check_whole("length", length, 2, 256)
         traits.setdefault("distance", min(5, length - 1))
         traits.setdefault("position", min(12, max(0, length - 1 - traits["distance"])))
         super().__init__(**traits)
