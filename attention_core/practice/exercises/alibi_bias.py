@@ -13,7 +13,7 @@ def _bias(num_heads: int, n: int) -> Tensor:
     return ALiBi(num_heads).bias(n, n)
 
 
-def _bias_cases() -> list[Case]:
+def _cases() -> list[Case]:
     return [
         Case("2 heads and 3 words", (2, 3)),
         Case("8 heads and 5 words", (8, 5)),
@@ -42,7 +42,7 @@ alibi_bias = Exercise(
     "ALiBi's bias",
     ("bias table",),
     _bias,
-    _bias_cases,
+    _cases,
     (
         Bug(
             "price-as-gift",

@@ -24,7 +24,7 @@ def _qkv(
     return tuple(random(*lead, *size, seed=10 * seed + i, **kind) for i, size in enumerate(sizes))
 
 
-def _attention_cases() -> list[Case]:
+def _cases() -> list[Case]:
     small = _qkv(n_q=2, n_k=3, d_k=4, d_v=5, seed=27, decimals=1)
     tall = _qkv(n_q=4, n_k=6, d_k=5, d_v=3, seed=3)
     wide = _qkv(n_q=5, n_k=2, d_k=3, d_v=6, seed=4, dtype=torch.float64)
@@ -87,7 +87,7 @@ attention = Exercise(
     "attention",
     ("output", "weights"),
     scaled_dot_product_attention,
-    _attention_cases,
+    _cases,
     recipes.bugs(recipes.SLIPS),
     "Checked: any number of queries and keys, batches, float64, masks, large scores, an all-masked row.",
     prepare=_with_or_without_mask,

@@ -16,7 +16,7 @@ def _square(n: int) -> Tensor:
     return torch.ones(n, n, dtype=torch.bool)
 
 
-_MASK_BUGS = (
+_BUGS = (
     Bug(
         "inverted",
         "it is the wrong way round: True should mean “may look”",
@@ -71,7 +71,7 @@ causal_mask = Exercise(
     ("mask",),
     our_causal_mask,
     lambda: [Case(f"n = {n}", (n,)) for n in (3, 1, 2, 6)],
-    _MASK_BUGS,
+    _BUGS,
     "Checked: every place of the masks for 1, 2, 3 and 6 words.",
     explain=about_places,
 )

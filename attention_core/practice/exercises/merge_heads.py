@@ -7,7 +7,7 @@ from attention_core.practice.exercise import Bug, Case, Exercise, random
 from attention_core.practice.reshapes import RESHAPES, merge_across_words, numbered
 
 
-def _merge_cases() -> list[Case]:
+def _cases() -> list[Case]:
     few = numbered(1, 2, 2, 2)
     return [
         Case("2 heads of 2 words with 2 features, numbered", (few,), beside=(("heads", few),)),
@@ -20,7 +20,7 @@ def _interleaved_merge(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(len(x), x.shape[2], -1)
 
 
-_MERGE_BUGS = (
+_BUGS = (
     Bug(
         "merge-without-transpose",
         "the reshape puts words of one head side by side; it should be the heads of one word",
@@ -48,7 +48,7 @@ merge_heads = Exercise(
     "merge heads",
     ("merged",),
     our_merge,
-    _merge_cases,
-    _MERGE_BUGS,
+    _cases,
+    _BUGS,
     "Checked: the slices of each word side by side, head after head.",
 )

@@ -3,43 +3,23 @@
 import math
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
-from attention_core.attention import merge_heads as our_merge
-from attention_core.attention import split_heads as our_split
+from attention_core.attention import MultiHeadAttention
 from attention_core.masks import causal_mask
 from attention_core.practice import recipes
 from attention_core.practice.evidence import about_attention
 from attention_core.practice.exercise import Case, Exercise, by_place, random
+from attention_core.practice.layers import PROJECTION_SLIPS, PROJECTIONS, attend, with_projections
 from attention_core.practice.modules import built
-from attention_core.practice.projections import PROJECTION_SLIPS, PROJECTIONS
 from attention_core.practice.recipes import Slip
 from attention_core.practice.reshapes import RESHAPES, merge_across_words, split_across_words
 
 _ALL = (*PROJECTIONS, "to_output")
 
 
-def attend(
-    module: nn.Module,
-    heads: int,
-    x: Tensor,
-    allowed: Tensor | None = None,
-    *,
-    names=PROJECTIONS,
-    split: Callable = our_split,
-    merge: Callable = our_merge,
-    finish: Callable = lambda module, merged: module.to_output(merged),
-    **changes,
-):
-    """Multi-head attention with a module's own projections, each step of which can be a wrong one."""
-    q, k, v = (split(getattr(module, name)(x) if name else x, heads) for name in names)
-    by_head = allowed.unsqueeze(-3) if allowed is not None and allowed.ndim > 2 else allowed
-    give = changes.pop("give", lambda output, weights: (output, weights))
-    output, weights = recipes.attention(q, k, v, by_head, **changes)
-    return give(finish(module, merge(output)), weights)
-
-
-MULTI_HEAD_SLIPS = (
+_ONE = {"split": lambda layer, x: x.unsqueeze(1), "merge": lambda layer, x: x.squeeze(1)}
+_SLIPS = (
     Slip(
         "sqrt-num-heads",
         "the scores are divided by the root of the number of heads; it should be √d_k, a head's features",
@@ -59,21 +39,21 @@ MULTI_HEAD_SLIPS = (
         "splitting cuts across words: a head gets pieces of several words, not a slice of each",
         "Cut the features first, (batch, n, heads, d_k), then transpose n and heads.",
         (r"split|" + RESHAPES[0],),
-        ({"split": split_across_words},),
+        ({"split": lambda layer, x: split_across_words(x, layer.num_heads)},),
     ),
     Slip(
         "merge-without-transpose",
         "merging puts words of one head side by side; it should be the heads of one word",
         "Transpose heads and n first, then join the last two dimensions.",
         (r"merge|" + RESHAPES[0],),
-        ({"merge": merge_across_words},),
+        ({"merge": lambda layer, x: merge_across_words(x)},),
     ),
     Slip(
         "output-not-projected",
         "the output is the merged heads; W_O, to_output, is still to come",
         "Without it the heads never mix: what one found cannot meet what another found.",
         (r"merge|" + RESHAPES[0], r"return"),
-        ({"finish": lambda module, merged: merged},),
+        ({"output": lambda layer, x: x},),
     ),
     Slip(
         "averaged-weights",
@@ -88,18 +68,14 @@ MULTI_HEAD_SLIPS = (
         "",
         (r"attention\(", r"return"),
         (
-            {"split": lambda x, heads: x.unsqueeze(1), "merge": lambda x: x.squeeze(1)},
-            {
-                "split": lambda x, heads: x.unsqueeze(1),
-                "merge": lambda x: x.squeeze(1),
-                "give": lambda output, weights: (output, weights.squeeze(1)),
-            },
+            _ONE,
+            _ONE | {"give": lambda output, weights: (output, weights.squeeze(1))},
         ),
     ),
 )
 
 
-def _multi_head_cases(module: nn.Module, heads: int) -> list[Case]:
+def _cases(module: nn.Module, layer: MultiHeadAttention) -> list[Case]:
     dim = module.to_query.in_features
     few, many = random(1, 3, dim, seed=51), random(2, 5, dim, seed=52)
     causal = causal_mask(3)
@@ -119,15 +95,15 @@ def _multi_head_cases(module: nn.Module, heads: int) -> list[Case]:
 def _several_heads(answer) -> tuple[Callable, tuple]:
     heads = 2 if isinstance(answer, type) else getattr(answer, "num_heads", 2)
     module = built(answer, _ALL, 12, heads)
-    return by_place(module), (module, heads)
+    return by_place(module), (module, with_projections(module, heads))
 
 
 multi_head = Exercise(
     "multi-head attention",
     ("output", "weights"),
     attend,
-    _multi_head_cases,
-    recipes.bugs((*MULTI_HEAD_SLIPS, *PROJECTION_SLIPS, *recipes.IN_A_MODULE), attend),
+    _cases,
+    recipes.bugs((*_SLIPS, *PROJECTION_SLIPS, *recipes.IN_A_MODULE), attend),
     "Checked: four projections and nothing else to learn, each head's own weights, masks, an all-masked row.",
     prepare=_several_heads,
     explain=about_attention,

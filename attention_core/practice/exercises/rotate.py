@@ -28,7 +28,7 @@ def _rotate_reference(x: Tensor, base: float = 10000.0) -> Tensor:
     return rotate_by_position(x, torch.arange(x.shape[-2]), base)
 
 
-def _rotation_cases() -> list[Case]:
+def _cases() -> list[Case]:
     few = torch.tensor([[1.0, 0.0, 1.0, 0.0]]).repeat(3, 1)
     return [
         Case("3 equal words of 2 pairs, each pair (1, 0)", (few,), beside=(("x", few),)),
@@ -80,7 +80,7 @@ rotate = Exercise(
     "rotation",
     ("turned",),
     _rotate_reference,
-    _rotation_cases,
+    _cases,
     (
         Bug(
             "mixed-tables",

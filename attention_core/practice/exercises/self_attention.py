@@ -4,15 +4,16 @@ from collections.abc import Callable
 
 from torch import nn
 
+from attention_core.attention import SelfAttention
 from attention_core.masks import causal_mask
 from attention_core.practice import recipes
 from attention_core.practice.evidence import about_attention
 from attention_core.practice.exercise import Case, Exercise, by_place, random
+from attention_core.practice.layers import PROJECTION_SLIPS, PROJECTIONS, attend, with_projections
 from attention_core.practice.modules import built
-from attention_core.practice.projections import PROJECTION_SLIPS, PROJECTIONS, project
 
 
-def _self_attention_cases(module: nn.Module) -> list[Case]:
+def _cases(module: nn.Module, layer: SelfAttention) -> list[Case]:
     dim = module.to_query.in_features
     few, many, batch = random(3, dim, seed=21), random(5, dim, seed=22), random(2, 4, dim, seed=23)
     causal = causal_mask(3)
@@ -32,15 +33,15 @@ def _self_attention_cases(module: nn.Module) -> list[Case]:
 
 def _one_head(answer) -> tuple[Callable, tuple]:
     module = built(answer, PROJECTIONS, 4, bias=False)
-    return by_place(module), (module,)
+    return by_place(module), (module, with_projections(module))
 
 
 self_attention = Exercise(
     "self-attention",
     ("output", "weights"),
-    project,
-    _self_attention_cases,
-    recipes.bugs((*PROJECTION_SLIPS, *recipes.IN_A_MODULE), project),
+    attend,
+    _cases,
+    recipes.bugs((*PROJECTION_SLIPS, *recipes.IN_A_MODULE), attend),
     "Checked: three projections and nothing else to learn, batches, masks, a word that may look nowhere.",
     prepare=_one_head,
     explain=about_attention,

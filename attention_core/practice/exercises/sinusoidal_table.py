@@ -20,7 +20,7 @@ from attention_core.practice.clocks import (
 from attention_core.practice.exercise import Bug, Case, Exercise
 
 
-def _table_cases() -> list[Case]:
+def _cases() -> list[Case]:
     return [
         Case("4 positions of 4 features", (4, 4)),
         Case("7 positions of 12 features", (7, 12)),
@@ -54,7 +54,7 @@ sinusoidal_table = Exercise(
     "sinusoidal table",
     ("table",),
     our_table,
-    _table_cases,
+    _cases,
     (
         Bug(
             "concatenated",

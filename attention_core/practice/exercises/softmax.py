@@ -12,7 +12,7 @@ from attention_core.practice.evidence import about_shares
 from attention_core.practice.exercise import Bug, Case, Exercise, random
 
 
-def _softmax_cases() -> list[Case]:
+def _cases() -> list[Case]:
     small = random(2, 3, seed=1, decimals=1)
     large = torch.tensor([[1000.0, 1001.0, 999.0], [-1000.0, -1001.0, -999.0]])
     hidden = random(2, 3, seed=2, decimals=1)
@@ -37,7 +37,7 @@ def _near_of_shares(scores: Tensor) -> float:
     return rounding(torch.float32, scores.shape[-1], size=max(1.0, largest))
 
 
-_SOFTMAX_WORDS = {
+_WORDS = {
     "over-queries": "it runs down the columns; it should run along the rows, the last dimension",
     "fixed-dim": "it runs over dimension 1, which is the last one of a table only; dim=-1 is always the last",
     "argmax": "each row gives everything to its largest score: this is argmax, not softmax",
@@ -49,7 +49,7 @@ _SOFTMAX_WORDS = {
 }
 
 
-def _softmax_bugs() -> tuple[Bug, ...]:
+def _bugs() -> tuple[Bug, ...]:
     slips = {slip.name: slip for slip in recipes.NORMALISE}
     why = {"over-queries": "Each column sums to 1 now, and each row should.", "fixed-dim": ""}
     return tuple(
@@ -60,7 +60,7 @@ def _softmax_bugs() -> tuple[Bug, ...]:
             slips[name].look_at,
             tuple(v["normalise"] for v in slips[name].variants),
         )
-        for name, words in _SOFTMAX_WORDS.items()
+        for name, words in _WORDS.items()
     )
 
 
@@ -68,8 +68,8 @@ softmax = Exercise(
     "softmax",
     ("weights",),
     lambda scores: scores.softmax(-1),
-    _softmax_cases,
-    _softmax_bugs(),
+    _cases,
+    _bugs(),
     "Checked: rows, batches, a single row, float64, scores of a thousand, and scores of −∞.",
     explain=about_shares,
 )

@@ -5,7 +5,7 @@ from attention_core.practice.exercise import Bug, Case, Exercise, random
 from attention_core.practice.reshapes import RESHAPES, numbered, split_across_words
 
 
-def _split_cases() -> list[Case]:
+def _cases() -> list[Case]:
     few = numbered(1, 2, 4)
     return [
         Case("1 sequence of 2 words with 4 features, numbered, and 2 heads", (few, 2), beside=(("x", few),)),
@@ -15,7 +15,7 @@ def _split_cases() -> list[Case]:
     ]
 
 
-_SPLIT_BUGS = (
+_BUGS = (
     Bug(
         "split-without-transpose",
         "the reshape cuts across words: a head gets pieces of several words, not a slice of each",
@@ -46,7 +46,7 @@ split_heads = Exercise(
     "split heads",
     ("heads",),
     our_split,
-    _split_cases,
-    _SPLIT_BUGS,
+    _cases,
+    _BUGS,
     "Checked: each head has its slice of every word, for 1 to 4 heads.",
 )
