@@ -67,8 +67,9 @@ def scaled_dot_product_attention(
 class AttentionLayer(nn.Module):
     """The one `forward` of `SelfAttention` and `MultiHeadAttention`, in steps.
 
-    Each step can be overridden on its own, by a subclass or, with a function, in one layer. In the order
-    in which `forward` calls them, with the shapes of several heads; one head has no `heads` dimension:
+    Each step can be overridden on its own, by a subclass, or in one layer by a function (torch would file
+    a module away elsewhere). In the order in which `forward` calls them, with the shapes of several heads;
+    one head has no `heads` dimension:
 
         project(query, key, value)  (batch, n, dim) three times → q, k, v, of the same shapes
         split(x)                    each of them → (batch, heads, n, d_k)
@@ -234,7 +235,7 @@ class MultiHeadAttention(AttentionLayer):
     num_heads, n_q, n_k)`. Any size may be 1.
 
     The steps are `project`, `split`, `attend`, `merge` and `output`: `AttentionLayer` says how one of them
-    can be overridden. `attend` is given an `allowed` that has a dimension for the heads.
+    can be overridden. The `allowed` that `attend` is given can be broadcast to the weights.
 
     Raises:
         ValueError: for sizes below 1, or a `dim` that `num_heads` does not divide.
@@ -272,7 +273,7 @@ class MultiHeadAttention(AttentionLayer):
         return q, k, None if bias is None else bias.to(q.dtype)
 
     def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        """With a dimension for the heads."""
+        """With a dimension for the heads, unless it is the same for all."""
         n_q, n_k = query.shape[-2], key.shape[-2]
         check_allowed(allowed, n_q, n_k)
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])

@@ -17,12 +17,10 @@ from attention_core import (
     RotaryEncoding,
     SinusoidalEncoding,
     causal_mask,
-    merge_heads,
     padding_mask,
     probes,
     scaled_dot_product_attention,
     sinusoidal_table,
-    split_heads,
 )
 from attention_core.agreement import agree
 from attention_core.tasks import Repeat, Reverse, Sort, accuracy
@@ -66,65 +64,39 @@ def same(one, other, dim=8, n=7, size=2 * 5):
     return agree(one, other, *2 * block, dim, dim, size=size)  # then come the last norm and the logits
 
 
-# ---------------------------------------------------------------- broken on purpose
+# ---------------------------------------------------------------- broken on purpose, in one step each
 
 
-class Steps(MultiHeadAttention):
-    """Attention in steps, so that one of them can be broken at a time."""
-
-    def split(self, x):
-        return split_heads(x, self.num_heads)
-
-    def project(self, query, key, value):
-        return self.to_query(query), self.to_key(key), self.to_value(value)
-
-    def attend(self, q, k, v, allowed):
-        return scaled_dot_product_attention(q, k, v, allowed)
-
-    def merge(self, x):
-        return merge_heads(x)
-
-    def leave(self, x):
-        return self.to_output(x)
-
-    def forward(self, query, key=None, value=None, allowed=None, *, need_weights=True):
-        key = query if key is None else key
-        value = key if value is None else value
-        q, k, v = (self.split(x) for x in self.project(query, key, value))
-        heads, weights = self.attend(q, k, v, allowed)
-        return self.leave(self.merge(heads)), weights
-
-
-class MergedWithoutTranspose(Steps):
+class MergedWithoutTranspose(MultiHeadAttention):
     def merge(self, x):
         batch, heads, n, d_k = x.shape
         return x.reshape(batch, n, heads * d_k)
 
 
-class SplitWithoutTranspose(Steps):
+class SplitWithoutTranspose(MultiHeadAttention):
     def split(self, x):
         batch, n, dim = x.shape
         return x.reshape(batch, self.num_heads, n, dim // self.num_heads)
 
 
-class SoftmaxOverQueries(Steps):
-    def attend(self, q, k, v, allowed):
+class SoftmaxOverQueries(MultiHeadAttention):
+    def attend(self, q, k, v, *_):
         weights = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).softmax(dim=-2)
         return weights @ v, weights
 
 
-class KeysAsValues(Steps):
+class KeysAsValues(MultiHeadAttention):
     def project(self, query, key, value):
         return self.to_query(query), self.to_key(key), self.to_key(value)
 
 
-class OutputForgotten(Steps):
-    def leave(self, x):
+class OutputForgotten(MultiHeadAttention):
+    def output(self, x):
         return x
 
 
-class NoScale(Steps):
-    def attend(self, q, k, v, allowed):
+class NoScale(MultiHeadAttention):
+    def attend(self, q, k, v, allowed, *_):
         return scaled_dot_product_attention(q, k, v, allowed, scale=1.0)
 
 
@@ -426,7 +398,7 @@ def asleep(model: TinyTransformer) -> set[str]:
 @pytest.mark.parametrize(
     ("attention", "exposed_by"),
     [
-        (Steps, None),
+        (MultiHeadAttention, None),
         (MergedWithoutTranspose, probes.permutation_equivariance),
         (SplitWithoutTranspose, probes.permutation_equivariance),
         (SoftmaxOverQueries, probes.rows_sum_to_one),
@@ -471,15 +443,15 @@ def test_positions_along_the_batch_are_none(seed):
 def test_without_the_scale_a_large_head_starts_saturated_and_learns_late(seed):
     right, sharpness = {}, {}
     ((x, _),) = Reverse(8).batches(1)
-    for attention in (Steps, NoScale):
+    for attention in (MultiHeadAttention, NoScale):
         torch.manual_seed(seed)
         model = TinyTransformer(
             10, dim=128, num_heads=1, hidden=64, positions=SinusoidalEncoding(128), attention=attention
         )
         sharpness[attention] = model(x)[1][0].amax(-1).mean().item()
         right[attention] = train(model, Reverse(8).batches(80, 32, seed))[1][-20:].mean()
-    assert sharpness[NoScale] > 2 * sharpness[Steps]
-    assert right[Steps] > 0.9 and right[NoScale] < 0.6
+    assert sharpness[NoScale] > 2 * sharpness[MultiHeadAttention]
+    assert right[MultiHeadAttention] > 0.9 and right[NoScale] < 0.6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
