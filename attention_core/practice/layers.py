@@ -11,12 +11,7 @@ from attention_core.practice import recipes
 from attention_core.practice.exercise import Stop
 
 PROJECTIONS = _Q, _K, _V = ("to_query", "to_key", "to_value")
-_STEPS = ("project", "split", "merge", "output")  # attend, the fifth, is made of those of `recipes.attention`
-    "project",
-    "split",
-    "merge",
-    "output",
-)  # the fifth, attend, is made of the steps of `recipes.attention`
+_STEPS = ("project", "split", "merge", "output")  # attend is made of those of `recipes.attention`
 
 
 def with_projections(module: nn.Module, heads: int | None = None) -> AttentionLayer:
