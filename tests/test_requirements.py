@@ -1,18 +1,20 @@
 """What is installed, by hand and on Binder: the same pins everywhere, and a Binder build that uses them."""
 
+import ast
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import jsonschema
 import pytest
 from jupyterlab.commands import get_app_dir
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,10 +67,39 @@ def test_the_tests_build_on_what_a_learner_installs():
     assert not set(pins("tests/requirements.txt")) & set(pins("requirements.txt"))
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+DECLARED = {Requirement(line).name for line in PROJECT["dependencies"]}
+MODULES = sorted((ROOT / "attention_core").rglob("*.py"))
+
+
+def imports(source):
+    """The first names of all modules that a module imports, wherever in it, but for Python's own."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module)
+    return {name.split(".")[0] for name in found} - set(sys.stdlib_module_names)
+
+
+def test_imports_are_found_wherever_they_stand():
+    source = "import os, one.part as x\nfrom two.part import y\nfrom . import z\ndef f():\n    import three"
+    assert imports(source) == {"one", "two", "three"}
+
+
+def test_what_the_package_imports_is_declared_and_nothing_else():
+    own = {"attention_core", *(path.stem for path in MODULES if path.parent.name == "server")}
+    names = set().union(*(imports(path.read_text("utf-8")) for path in MODULES)) - own
+    assert {"torch", "PIL"} <= names
+    packages = {name: {canonicalize_name(p) for p in packages_distributions()[name]} for name in names}
+    assert {name for name in names if not packages[name] & DECLARED} == set()
+    assert set().union(*packages.values()) >= DECLARED
+
+
 def test_what_the_package_depends_on_is_pinned():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert {Requirement(line).name for line in project["dependencies"]} <= set(pins("requirements.txt"))
-    assert Version("3.11") in Requirement(f"python{project['requires-python']}").specifier  # Binder's
+    assert set(pins("requirements.txt")) >= DECLARED
+    assert Version("3.11") in Requirement(f"python{PROJECT['requires-python']}").specifier  # Binder's
 
 
 # ---------------------------------------------------------------- Binder
