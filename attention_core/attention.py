@@ -298,13 +298,15 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor
     mask = allowed
     if bias is not None:
         mask = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
+    if mask is not None and mask.ndim < 2:
+        mask = torch.atleast_2d(mask)  # one row for all queries
     if q.ndim == 4 and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     # the kernel knows one batch and one heads dimension and does not broadcast: torch would hold n² scores
     leading = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (_with_heads(x, leading) for x in (q, k, v))
-    if mask is not None:  # one for all stays as small as it is
-        mask = _with_heads(mask, leading) if mask.ndim > 2 else torch.atleast_2d(mask)
+    if mask is not None and mask.ndim > 2:
+        mask = _with_heads(mask, leading)
     output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return output.reshape(*leading, *output.shape[-2:])
 
