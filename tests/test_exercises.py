@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -48,7 +50,22 @@ def test_every_answer_is_judged_as_it_should_be(row):
 
 
 def test_no_two_answers_to_an_exercise_have_one_name():
-    assert len({row.label for row in ROWS}) == len(ROWS)
+    assert [label for label, n in Counter(row.label for row in ROWS).items() if n > 1] == []
+
+
+@pytest.mark.parametrize(
+    "row, otherwise",
+    [
+        ("rotate-the_other_way_round", {"bug": "reflected"}),
+        ("rotate-the_other_way_round", {"status": "passed"}),
+        ("softmax-sigmoid", {"says": "evenness"}),
+        ("softmax-sigmoid", {"true": lambda answer: False}),
+        ("softmax-a_method_that_is_not_there", {"says": "NameError"}),
+    ],
+)
+def test_an_answer_that_should_be_judged_otherwise_is_a_problem(row, otherwise):
+    (row,) = [each for each in ROWS if each.label == row]
+    assert judge(replace(row, **otherwise))[1]
 
 
 @of_every_exercise
