@@ -1,16 +1,20 @@
 """One JupyterLab and one Chromium for all browser tests."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lab as labs
 import pytest
 from playwright.sync_api import Browser, expect
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/lab.py
-import lab as labs
-
 expect.set_options(timeout=30 * labs.SECONDS)  # a busy machine is slow, not wrong
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that stands in this folder is left out by -m "not browser"."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
