@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lab as labs
+import nbformat
 import pytest
+from opened import Lesson, solved
 from playwright.sync_api import Browser, expect
 
 expect.set_options(timeout=30 * labs.SECONDS)  # a busy machine is slow, not wrong
@@ -36,3 +38,18 @@ def open_notebook(lab, chromium) -> Iterator[Callable[[str], labs.Notebook]]:
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     yield lambda path: labs.Notebook(context, lab, path)
     context.close()
+
+
+@pytest.fixture(scope="session")
+def lesson(request, lab, chromium) -> Iterator[Lesson]:
+    """A lesson, or another notebook of the copy, opened once for all tests that ask for it by its name."""
+    path = lab.root / f"notebooks/solved_{request.param}.ipynb"
+    if not path.exists():
+        nbformat.write(solved(request.param), path)
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    opened = Lesson(context, lab, f"notebooks/{path.name}")
+    try:
+        yield opened
+    finally:
+        opened.close()
+        context.close()
