@@ -2,7 +2,9 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+from one_worker import ByLesson
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
@@ -14,3 +16,8 @@ if os.environ.get("SHIFT_MEMORY", "0") != "0":
     import memory
 
     memory.shift_everything()  # here and, when they start, in the kernels of notebooks
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return ByLesson(config, log) if config.option.dist == "loadscope" else None

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
 
+from attention_core_pictures import views
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode, v4
 
@@ -14,7 +15,7 @@ KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "nam
 SLIDES = {"slide", "subslide", "fragment", "skip", ""}  # "" goes on; a deck shows no "-" and no "notes"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
-_WIDGET = re.compile(r"\w*(Explorer|AttentionHeatmap|Plane|Experiment|View)\(")
+_WIDGET = re.compile(rf"(?:{'|'.join(sorted(views()))})\(")
 _MEANINGFUL = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM = re.compile(r"[0-9a-f]{8}(-[0-9a-f-]*)?")  # nbformat's eight digits, JupyterLab's UUID
 _HERE_ONLY = re.compile(r"(?<![\w.])/(home|tmp|work|root|Users)\b|\b[A-Z]:\\{1,2}\w")

@@ -44,6 +44,7 @@ CELLS = {
     "beside another's": [OURS, output("Canvas(toolbar=Toolbar())")],
 }
 SHOWN = {"ours", "an explorer", "a prediction", "with a page"}  # as a picture where no kernel runs
+BUSY = "import os, time\nwhile not os.path.exists('enough'): time.sleep(0.05)"
 
 
 @pytest.fixture(scope="module", params=MANAGERS)
@@ -119,6 +120,7 @@ def running(lab: Lab, kernel: str) -> Iterator[BlockingKernelClient]:
         client.stop_channels()
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("query", [{}, {"type": "notebook", "hash": 1}])
 def test_where_no_kernel_runs_our_outputs_are_their_pictures(lab, lesson, query):
     file = (lab.root / lesson).read_bytes()
@@ -131,6 +133,7 @@ def test_where_no_kernel_runs_our_outputs_are_their_pictures(lab, lesson, query)
     assert (lab.root / lesson).read_bytes() == file
 
 
+@pytest.mark.browser
 def test_where_one_runs_they_are_alive_and_have_leave_to_be(lab, lesson):
     session = ask(
         lab,
@@ -141,12 +144,14 @@ def test_where_one_runs_they_are_alive_and_have_leave_to_be(lab, lesson):
     book = handed_out(lab, lesson, type="notebook")
     assert with_views(book) == set(CELLS)
     with running(lab, session["kernel"]["id"]) as kernel:
-        kernel.execute("import time; time.sleep(6)")
+        kernel.execute(BUSY)
         if asks(lab):  # it has no view of that name, as it says while a cell is running, too
             assert trusted(handed_out(lab, lesson, type="notebook")) == set()
+        (lab.root / "enough").touch()
         code = "import comm; comm.create_comm(target_name='jupyter.widget', comm_id='abc')"
         kernel.execute_interactive(code, timeout=60)
         book = handed_out(lab, lesson, type="notebook")
+    (lab.root / "enough").unlink()
     assert with_views(book) == set(CELLS)
     assert trusted(book) == {
         "ours",
@@ -161,6 +166,7 @@ def test_where_one_runs_they_are_alive_and_have_leave_to_be(lab, lesson):
     assert "ours" not in with_views(handed_out(lab, lesson, type="notebook"))
 
 
+@pytest.mark.browser
 def test_a_notebook_that_brings_its_widgets_state_is_left_alone(lab, lesson):
     book = nbformat.read(lab.root / lesson, 4)
     book.metadata["widgets"] = {
@@ -170,6 +176,7 @@ def test_a_notebook_that_brings_its_widgets_state_is_left_alone(lab, lesson):
     assert with_views(handed_out(lab, lesson, type="notebook")) == set(CELLS)
 
 
+@pytest.mark.browser
 def test_what_is_moved_is_moved_whole(lab, lesson):
     original = json.loads((lab.root / lesson).read_bytes())["cells"]
 
@@ -197,6 +204,7 @@ def test_what_is_moved_is_moved_whole(lab, lesson):
     (lab.root / "renamed.ipynb").unlink()
 
 
+@pytest.mark.browser
 def test_a_picture_in_place_of_a_view_that_is_gone_costs_no_signature(lab, lesson):
     """JupyterLab sends back which cells it trusted: those of ours without their views are not to spoil it."""
     (lab.root / lesson).unlink()
@@ -216,6 +224,7 @@ def test_a_picture_in_place_of_a_view_that_is_gone_costs_no_signature(lab, lesso
     assert book["cells"][1]["source"] == "changed" and VIEW not in book["cells"][0]["outputs"][0]["data"]
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("text", [None, 5, [5], {}])
 def test_an_output_that_is_none_is_shown_as_it_always_was(lab, lesson, text):
     book = json.loads((lab.root / lesson).read_bytes())
@@ -226,6 +235,7 @@ def test_an_output_that_is_none_is_shown_as_it_always_was(lab, lesson, text):
     assert "an explorer" not in with_views(shown)  # and the others as they should be
 
 
+@pytest.mark.browser
 def test_other_files_and_a_notebook_without_content_are_as_ever(lab, lesson):
     (lab.root / "words.txt").write_text("AttentionHeatmap(1)")
     assert handed_out(lab, "words.txt") == "AttentionHeatmap(1)"

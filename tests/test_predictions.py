@@ -320,6 +320,7 @@ def _open(browser, prediction: Prediction):
     return page
 
 
+@pytest.mark.browser
 def test_the_keyboard_is_enough_and_the_focus_stays(browser):
     p = predict("<i>what?</i>", ["<b>one</b>", "two"], why="so.")
     page = _open(browser, p)

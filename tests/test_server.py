@@ -63,6 +63,7 @@ def test_a_server_does_not_import_torch_for_it():
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.browser  # no browser, but JupyterLab
 @pytest.mark.timeout(120)
 def test_jupyterlab_loads_it_unasked(tmp_path):
     with running_lab(tmp_path):

@@ -6,11 +6,8 @@ import sys
 from math import isfinite
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/lab.py
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 import classroom
+import pytest
 from lab import need_chromium
 
 ROWS = [
@@ -38,6 +35,7 @@ def numbers(line: str) -> list[float]:
     return [float(column) for column in re.split(r"\s{2,}", line.strip())[1:]]
 
 
+@pytest.mark.browser
 def test_the_latency_benchmark_fills_its_table():
     need_chromium()
     printed = smoke("slider_latency.py")
@@ -56,6 +54,7 @@ def test_the_latency_benchmark_fills_its_table():
 # ---------------------------------------------------------------- first minutes
 
 
+@pytest.mark.browser
 def test_the_first_minutes_say_where_they_go():
     need_chromium()
     stages, parts, verdict = smoke("first_minutes.py").split("\n\n")
@@ -80,6 +79,7 @@ def test_the_first_minutes_say_where_they_go():
 # ---------------------------------------------------------------- a class at once
 
 
+@pytest.mark.browser
 def test_a_small_class_loses_nothing():
     printed = smoke("classroom.py").splitlines()
     assert printed[1] == classroom.HEADING

@@ -1,16 +1,22 @@
 """One JupyterLab and one Chromium for all browser tests."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lab as labs
+import nbformat
 import pytest
+from opened import Lesson, solved
 from playwright.sync_api import Browser, expect
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/lab.py
-import lab as labs
-
 expect.set_options(timeout=30 * labs.SECONDS)  # a busy machine is slow, not wrong
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that stands in this folder is left out by -m "not browser"."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +38,18 @@ def open_notebook(lab, chromium) -> Iterator[Callable[[str], labs.Notebook]]:
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     yield lambda path: labs.Notebook(context, lab, path)
     context.close()
+
+
+@pytest.fixture(scope="session")
+def lesson(request, lab, chromium) -> Iterator[Lesson]:
+    """A lesson, or another notebook of the copy, opened once for all tests that ask for it by its name."""
+    path = lab.root / f"notebooks/solved_{request.param}.ipynb"
+    if not path.exists():
+        nbformat.write(solved(request.param), path)
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    opened = Lesson(context, lab, f"notebooks/{path.name}")
+    try:
+        yield opened
+    finally:
+        opened.close()
+        context.close()

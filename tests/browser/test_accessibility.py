@@ -12,12 +12,9 @@ import axe_playwright_python
 import pytest
 from attention_core_pictures import views
 from found import found_explorers
-from lab import NOTEBOOKS, Notebook
-from playwright.sync_api import expect
+from opened import LESSONS, THEMES, shared
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-LESSONS = sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
-LIGHT, DARK = THEMES = ["JupyterLab Light", "JupyterLab Dark"]
 STATES = [  # what a learner meets who has begun: the stored lessons hold exercises that nobody has touched
     """
 import torch
@@ -54,66 +51,18 @@ view
     *found_explorers().values(),
 ]
 OURS_BY_NAME = re.compile(rf"(?:{'|'.join(sorted({*views(), *found_explorers()}))})\(")  # an output's text
-OUTER = "document.querySelector('.jp-NotebookPanel .jp-WindowedPanel-outer')"
+pytestmark = shared([*LESSONS, "states"])
 
 
-class Lesson:
-    """A lesson that has run, with all of its cells on the page and every fold open."""
-
-    def __init__(self, notebook: Notebook, path: str):
-        self.notebook, self.page, self.name = notebook, notebook.page, Path(path).stem
-        self.path = notebook.lab.root / path
-        self.protocol = self.page.context.new_cdp_session(self.page)
-        self.page.evaluate(  # else cells out of sight would have no layout
-            "book = panel().content; book.notebookConfig = { ...book.notebookConfig, windowingMode: 'none' };"
-        )
-        # JupyterLab's own has a height of 0 and hides what overflows it: axe would take all for hidden
-        self.page.add_style_tag(content="body { height: 100vh }")
-        notebook.run_all()
-        assert notebook.cell_errors() == []
-        folds = self.page.locator(".jp-NotebookPanel details")
-        folds.evaluate_all("all => all.forEach(fold => { fold.open = true })")
-        self.until(lambda: self.page.locator(".ah:not([data-frames])").count() == 0)
-
-    def until(self, wanted, seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
-        while not wanted():
-            assert time.monotonic() < end, f"{self.name}: not within {seconds} s"
-            time.sleep(0.1)
-
-    def wear(self, theme: str) -> None:
-        self.notebook.command("apputils:change-theme", theme=theme)
-        self.page.locator(f"body[data-jp-theme-light={str(theme == LIGHT).lower()}]").wait_for()
-        white = "getComputedStyle(document.body).getPropertyValue('--jp-layout-color0') === 'white'"
-        self.until(lambda: self.page.evaluate(white) == (theme == LIGHT))  # later than the theme's name
-        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
-
-    def resize(self, width: int, height: int, pixels: float = 1) -> None:
-        """`pixels` of the screen for one of the page: what zooming in does, besides leaving less room."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": pixels, "mobile": False}
-        self.protocol.send("Emulation.setDeviceMetricsOverride", metrics)
-        self.until(lambda: self.page.evaluate("innerWidth") == width)
-
-    def show_all(self) -> None:
-        """A window as high as the lesson: axe does not judge the contrast of what is out of sight."""
-        self.resize(1280, 1000)
-        for _ in range(2):  # the height is known once everything has been laid out
-            self.resize(1280, self.page.evaluate(f"{OUTER}.scrollHeight") + 200)
-        self.page.evaluate(f"{OUTER}.scrollTo(0, 0)")
+@pytest.fixture(scope="session", autouse=True)
+def states(lab) -> None:
+    """A notebook of what the lessons do not show."""
+    lab.write("notebooks/solved_states.ipynb", STATES)
 
 
-@pytest.fixture(scope="module", params=[*LESSONS, "states"])
-def lesson(request, lab, open_notebook):
-    states = request.param == "states"
-    path = lab.write("states.ipynb", STATES) if states else f"notebooks/{request.param}"
-    notebook = open_notebook(path)
-    try:
-        yield Lesson(notebook, path)
-        assert notebook.errors == []
-        assert notebook.hosts == {"127.0.0.1"}, "a request left the machine"
-    finally:
-        notebook.command("apputils:change-theme", theme=LIGHT)
-        notebook.close()
+@pytest.fixture(autouse=True)
+def laid_out(lesson) -> None:
+    lesson.lay_out()
 
 
 def test_every_cell_and_every_widget_is_on_the_page(lesson):
@@ -283,7 +232,7 @@ CLIPPED = """() => {
     };
     for (const cell of panel().content.widgets) {
         const all = (selector) => [...cell.node.querySelectorAll(selector)];
-        all(".jp-OutputArea-output:has(.ah, .sm, .at, .ap)").forEach((output) => look(cell, output));
+        all(".jp-OutputArea-output:has([data-frames])").forEach((output) => look(cell, output));
         const wide = ".jp-OutputArea-output:not(.jp-RenderedText), .jp-RenderedMarkdown";
         all(wide).forEach((output) => scrolls(cell, output));
     }

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from found import found_explorers
 from lab import SECONDS, Notebook, until
 from matplotlib import image
 from playwright.sync_api import Locator, expect
@@ -39,6 +40,7 @@ view
     "question = predict('Which is it?', ['this', 'that', 'neither'], 'that', why='It says so.'); question",
 ]
 EXPLORER, LOOK_UP, HEADS, POSITIONS, CLOCKS, TRAINING, QUESTION = range(len(CELLS))
+CELLS += [code for name, code in found_explorers().items() if not any(f"{name}(" in cell for cell in CELLS)]
 LOOP = """
 optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
 for _, (x, y) in view.watch(task.batches(20_000)):
@@ -63,7 +65,7 @@ class Keys:
     def __init__(self, notebook: Notebook, cell: int):
         self.page, self.execute = notebook.page, notebook.execute
         self.cell = self.page.locator(".jp-NotebookPanel .jp-Cell").nth(cell)
-        self.box = self.cell.locator(".jp-OutputArea-output:has(.ah, .sm, .ap)")
+        self.box = self.cell.locator(".jp-OutputArea-output:has([data-frames])")
         self.focus = self.page.locator(":focus")
         notebook.command("notebook:enter-command-mode")  # Escape, from wherever the learner was
         self.page.evaluate("i => { panel().content.activeCellIndex = i; panel().content.activate(); }", cell)

@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import sys
 
+import make_handouts
 import nbformat
 import pytest
 from lab import NOTEBOOKS, need_chromium, running_chromium
-from make_handouts import handouts
 
-LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("0*.ipynb"))
+LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 IMAGES = (
@@ -59,8 +59,12 @@ def starts(lesson: str, *kinds: str) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    """What the README's command writes."""
     folder = tmp_path_factory.mktemp("handouts")
-    handouts(sorted(NOTEBOOKS.glob("0*.ipynb")), folder)
+    command = [sys.executable, make_handouts.__file__, folder]
+    said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    pages = [folder / f"{lesson}{ending}" for lesson in LESSONS for ending in (".html", ".slides.html")]
+    assert said.splitlines() == [str(page) for page in pages]
     return folder
 
 

@@ -4,10 +4,9 @@ import itertools
 import json
 
 import pytest
-from lab import NOTEBOOKS, Notebook, until
+from lab import Notebook, until
 from playwright.sync_api import expect
 
-LESSONS = sorted(f"notebooks/{path.name}" for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 SENTENCE = "the cat sat on the mat because it was tired"
 IT, CAT = 7, 1
 SCRATCH = [
@@ -93,40 +92,6 @@ def look_up(fresh):
 @pytest.fixture
 def four_heads(fresh):
     return Live(fresh, 2).see()
-
-
-# ---------------------------------------------------------------- the lessons
-
-
-@pytest.mark.parametrize("path", LESSONS)
-def test_a_lesson_runs_from_top_to_bottom(open_notebook, path):
-    notebook = open_notebook(path)
-    try:
-        notebook.run_all()
-        notebook.widget()
-        until(lambda: notebook.page.locator(".ah:not([data-frames])").count(), lambda undrawn: undrawn == 0)
-        assert notebook.cell_errors() == []
-        assert "Error displaying widget" not in notebook.page.inner_text("body")
-        assert notebook.errors == []
-        assert notebook.hosts == {"127.0.0.1"}, "a request left the machine"
-    finally:
-        notebook.close()
-
-
-@pytest.mark.parametrize("path", LESSONS)
-def test_a_saved_lesson_shows_its_pictures_before_anything_has_run(open_notebook, path):
-    notebook = open_notebook(path)
-    try:
-        stored = sum("image/png" in output.get("data", {}) for output in notebook.outputs())
-        assert stored > 0
-        pictures = notebook.page.locator(".jp-OutputArea img")
-
-        def widths() -> list[int]:
-            return pictures.evaluate_all("all => all.map(picture => picture.naturalWidth)")
-
-        until(widths, lambda shown: len(shown) == stored and min(shown) > 100, seconds=60)
-    finally:
-        notebook.close()
 
 
 # ---------------------------------------------------------------- controls

@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 from deck import LOST, settled, start
+from found import found_explorers
 from lab import Notebook, until
 from PIL import Image
 from playwright.sync_api import Locator, expect
@@ -24,6 +25,11 @@ explorer
     "multi": "multi = MultiHeadExplorer(); multi",
     "clocks": "clocks = SinusoidExplorer(); clocks",
     "position": "position = PositionExplorer(shuffle=1); position",
+}
+CELLS |= {  # and every other explorer there is
+    name: code
+    for name, code in found_explorers().items()
+    if not any(f"{name}(" in cell for cell in CELLS.values())
 }
 
 

@@ -13,7 +13,7 @@ LOOK = """() => {
     const having = (what) => outputs.filter((output) => output.querySelector(what)).length;
     return {
         pictures: having("img"),
-        alive: having(".ah, .ap, .at, .plane, .sm"),
+        alive: having("[data-frames]"),
         broken: outputs.filter((output) => /Error displaying widget|not found/.test(output.innerText)).length,
     };
 }"""

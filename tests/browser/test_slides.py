@@ -7,9 +7,9 @@ import lab as labs
 import nbformat
 import pytest
 from deck import ACTIVE, LOST, PROJECTOR, settled, start
+from opened import LESSONS, shared
 from playwright.sync_api import expect
 
-LESSONS = sorted(path.stem for path in labs.NOTEBOOKS.glob("[0-9]*.ipynb"))
 STARTS, SHOWN = ("slide", "subslide"), ("slide", "subslide", "fragment", "")
 DRIVEN = "01_self_attention"
 
@@ -43,60 +43,48 @@ def slides_of(lesson: str) -> list[list[str]]:
     return slides
 
 
-def solved(lesson: str) -> nbformat.NotebookNode:
-    """The lesson with each folded solution in its exercise: then every explorer has something to show."""
-    book = nbformat.read(labs.NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
-    by_name = {cell.id: cell for cell in book.cells}
-    for name, cell in by_name.items():
-        exercise = by_name.get(name.replace("solution-", "exercise-", 1))
-        if exercise not in (None, cell):
-            exercise.source = cell.source.split("```python\n")[1].split("\n```")[0]
-    return book
+@pytest.fixture(scope="session")
+def walked(lesson) -> tuple[str, Walk]:
+    """The lesson, walked from the first cell to the last with the down arrow key."""
+    notebook, walk = lesson.notebook, Walk()
+    lesson.as_it_opened()
+    start(notebook)
+    for slide in slides_of(lesson.name):
+        for _ in slide:
+            if walk.steps:
+                notebook.page.keyboard.press("ArrowDown")
+            walk.steps.append(notebook.page.evaluate(ACTIVE))
+        walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
+    notebook.page.get_by_role("button", name="Exit Deck").click()
+    expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
+    notebook.page.set_viewport_size({"width": 1280, "height": 1000})
+    walk.complaints = notebook.errors + notebook.cell_errors() + sorted(notebook.hosts - {"127.0.0.1"})
+    return lesson.name, walk
 
 
-@pytest.fixture(scope="module", params=LESSONS)
-def walked(request, lab, open_notebook) -> Iterator[tuple[str, Walk]]:
-    """The lesson is solved, run, and walked from the first cell to the last with the down arrow key."""
-    lesson, walk = request.param, Walk()
-    nbformat.write(solved(lesson), lab.root / "notebooks" / f"solved_{lesson}.ipynb")
-    notebook = open_notebook(f"notebooks/solved_{lesson}.ipynb")
-    try:
-        notebook.run_all()
-        start(notebook)
-        for slide in slides_of(lesson):
-            for _ in slide:
-                if walk.steps:
-                    notebook.page.keyboard.press("ArrowDown")
-                walk.steps.append(notebook.page.evaluate(ACTIVE))
-            walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
-        notebook.page.get_by_role("button", name="Exit Deck").click()
-        expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
-        walk.complaints = notebook.errors + notebook.cell_errors() + sorted(notebook.hosts - {"127.0.0.1"})
-        yield lesson, walk
-    finally:
-        notebook.close()
-
-
-def test_a_walk_shows_every_slide_that_the_metadata_has(walked):
-    lesson, walk = walked
-    slides = slides_of(lesson)
+@shared(LESSONS)
+def test_a_walk_shows_every_slide_that_the_metadata_has(lesson, walked):
+    name, walk = walked
+    slides = slides_of(name)
     assert walk.steps == [cell for slide in slides for cell in slide]
     assert len(walk.slides) == len(slides) > 5
     assert [slide["onscreen"] for slide in walk.slides] == slides
     assert [slide["visible"] for slide in walk.slides] == slides, "a part of a slide stays hidden"
 
 
-def test_no_slide_needs_scrolling(walked):
-    lesson, walk = walked
-    lost = [f"{lesson}, slide {n} ({', '.join(slide['onscreen'])}), {slide['height']} px: {what}"
+@shared(LESSONS)
+def test_no_slide_needs_scrolling(lesson, walked):
+    name, walk = walked
+    lost = [f"{name}, slide {n} ({', '.join(slide['onscreen'])}), {slide['height']} px: {what}"
             for n, slide in enumerate(walk.slides) for what in slide["lost"]]  # fmt: skip
     assert not lost, "\n".join(lost)
     tallest = max(walk.slides, key=lambda slide: slide["height"])
-    print(f"{lesson}: {len(walk.slides)} slides, the tallest {tallest['height']} px: {tallest['onscreen']}")
+    print(f"{name}: {len(walk.slides)} slides, the tallest {tallest['height']} px: {tallest['onscreen']}")
     assert 300 < tallest["height"] <= PROJECTOR["height"]
 
 
-def test_a_walk_makes_no_complaint_and_no_request_off_the_machine(walked):
+@shared(LESSONS)
+def test_a_walk_makes_no_complaint_and_no_request_off_the_machine(lesson, walked):
     assert walked[1].complaints == []
 
 

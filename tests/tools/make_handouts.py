@@ -1,6 +1,6 @@
 """Handouts: every lesson as a page and as slides that open without a network, a kernel or Jupyter.
 
-python tests/make_handouts.py handouts          # writes NAME.html and NAME.slides.html for each lesson
+python tests/tools/make_handouts.py handouts          # writes NAME.html and NAME.slides.html for each lesson
 
 nbconvert as it comes asks other hosts for MathJax, reveal.js and more. Here formulas become MathML, which
 browsers draw by themselves, reveal.js is copied from the package sphinx-revealjs, and the rest is left out.
@@ -18,7 +18,7 @@ from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter, SlidesExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs"
 NEEDED = [
     "LICENSE",
@@ -155,7 +155,7 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    for page in handouts(sorted(NOTEBOOKS.glob("0*.ipynb")), folder):
+    for page in handouts(sorted(NOTEBOOKS.glob("[0-9]*.ipynb")), folder):
         print(page)
 
 

@@ -1,6 +1,6 @@
 """Retakes the README's animation from the real page: lesson 01's first explorer and its slider.
 
-python tests/record_animation.py [--steps 18] [--to notebooks/live_heatmap.webp]
+python tests/tools/record_animation.py [--steps 18] [--to notebooks/live_heatmap.webp]
 """
 
 import argparse
@@ -9,9 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab import CHROMIUM, NOTEBOOKS, Lab, Notebook, running_chromium, running_lab
 from PIL import Image
 from playwright.sync_api import Locator
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/lab.py
+from lab import CHROMIUM, NOTEBOOKS, Lab, Notebook, running_chromium, running_lab
 
 PICTURE = NOTEBOOKS / "live_heatmap.webp"
 WIDTH = 860  # px, what GitHub gives a README

@@ -1,7 +1,7 @@
 """Re-execute the stored notebooks and normalise them, so that a diff shows only what changed.
 
-python tests/refresh_notebooks.py                     # all of them
-python tests/refresh_notebooks.py notebooks/01*.ipynb # some
+python tests/tools/refresh_notebooks.py                     # all of them
+python tests/tools/refresh_notebooks.py notebooks/01*.ipynb # some
 """
 
 import argparse
@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
