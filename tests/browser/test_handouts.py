@@ -197,14 +197,21 @@ def test_the_end_of_every_unfolded_solution_can_be_reached(folder, read):
         assert [end for end in ends if end[1]] == [], f"{lesson}: smaller letters would do"
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_plain_nbconvert_shows_every_picture_too(tmp_path, browser, lesson):
-    shutil.copy(NOTEBOOKS / f"{lesson}.ipynb", tmp_path)
-    command = [sys.executable, "-m", "nbconvert", "--to", "html", tmp_path / f"{lesson}.ipynb"]
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """What nbconvert makes of every lesson, by itself."""
+    folder = tmp_path_factory.mktemp("nbconvert")
+    written = [shutil.copy(NOTEBOOKS / f"{lesson}.ipynb", folder) for lesson in LESSONS]
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", *written]
     subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_plain_nbconvert_shows_every_picture_too(converted, browser, lesson):
     context = browser.new_context(offline=True)
     page = context.new_page()
-    page.goto((tmp_path / f"{lesson}.html").as_uri(), wait_until="load")
+    page.goto((converted / f"{lesson}.html").as_uri(), wait_until="load")
     assert page.evaluate(IMAGES) == ["shown"] * pictures(lesson)
     assert "Error displaying" not in page.locator("main").inner_text()
     context.close()

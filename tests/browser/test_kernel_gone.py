@@ -40,19 +40,32 @@ ENDS = {
     "shut down": "() => panel().sessionContext.shutdown()",
     "exchanged": "() => panel().sessionContext.changeKernel({ name: 'python3' })",
 }
+ALIVE = """async () => { // with a kernel that is ready; the one that was shut down is started again
+    const { sessionContext } = panel();
+    if (!kernel()) await sessionContext.startKernel();
+    await kernel().info;
+    while (kernel().status !== "idle") await new Promise((later) => setTimeout(later, 50));
+}"""
 
 
-@pytest.fixture
-def views(lab, open_notebook):
+@pytest.fixture(scope="module")
+def opened(lab, open_notebook):
     notebook = open_notebook(lab.write("views.ipynb", [VIEWS, LOOP]))
     notebook.page.add_style_tag(content=".jp-Cell { content-visibility: visible !important; }")
-    notebook.page.evaluate("() => { panel().content.activeCellIndex = 0; }")
-    notebook.command("notebook:run-cell")
-    for selector, n in SAID.values():
-        expect(notebook.page.locator(selector)).to_have_count(n)
     yield notebook
     notebook.page.evaluate("() => panel().sessionContext.shutdown()")  # whichever kernel it is by now
     notebook.page.close()
+
+
+@pytest.fixture
+def views(opened):
+    """Made anew, by whichever kernel it is by now."""
+    opened.page.evaluate(ALIVE)
+    opened.page.evaluate("() => { panel().content.activeCellIndex = 0; }")
+    opened.command("notebook:run-cell")
+    for selector, n in SAID.values():
+        expect(opened.page.locator(selector)).to_have_count(n)
+    return opened
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -40,32 +40,42 @@ for _, (x, y) in view.watch(task.batches(5000)):
 """
 
 
+CELLS = [HEADS, POSITIONS, "positions", TRAINING]
+TO_THE_LOOP = f"() => {{ panel().content.activeCellIndex = {len(CELLS)}; }}"
+
+
 def painted(box) -> list[str]:
     return box.locator("canvas").evaluate_all("all => all.map(c => c.toDataURL())")
 
 
+@pytest.fixture(scope="module")
+def opened(lab, open_notebook):
+    """All of it in one notebook; the loop alone waits for its test."""
+    notebook = open_notebook(lab.write("later.ipynb", [*CELLS, LOOP]))
+    notebook.page.evaluate(TO_THE_LOOP)
+    notebook.command("notebook:run-all-above")
+    yield notebook
+    notebook.close()
+
+
 @pytest.fixture
-def page_of(lab, open_notebook):
-    """Opens these cells, and afterwards looks for complaints and for requests that left the machine."""
-    opened = []
-
-    def open_cells(name, *cells):
-        opened.append(open_notebook(lab.write(f"{name}.ipynb", cells)))
-        return opened[-1]
-
-    yield open_cells
-    for notebook in opened:
-        try:
-            assert notebook.errors == [] and notebook.cell_errors() == []
-            assert notebook.hosts == {"127.0.0.1"}, "a request left the machine"
-        finally:
-            notebook.close()
+def notebook(opened):
+    """Afterwards looks for complaints and for requests that left the machine."""
+    yield opened
+    assert opened.errors == [] and opened.cell_errors() == []
+    assert opened.hosts == {"127.0.0.1"}, "a request left the machine"
 
 
-def test_the_heads_share_a_cursor_and_can_be_cut_and_silenced(page_of):
-    notebook = page_of("heads", HEADS)
-    notebook.run_all()
-    box = notebook.widget(".jp-OutputArea-output:has(.ah)")
+def output(notebook, cell):
+    """What that cell shows, in sight."""
+    box = notebook.page.locator(".jp-NotebookPanel .jp-Cell").nth(CELLS.index(cell))
+    box = box.locator(".jp-OutputArea-output:has([data-frames])")
+    box.scroll_into_view_if_needed()
+    return box
+
+
+def test_the_heads_share_a_cursor_and_can_be_cut_and_silenced(notebook):
+    box = output(notebook, HEADS)
     grids = box.get_by_role("grid")
     expect(grids).to_have_count(4)
 
@@ -89,10 +99,8 @@ def test_the_heads_share_a_cursor_and_can_be_cut_and_silenced(page_of):
     until(lambda: painted(box), lambda now: now != before)
 
 
-def test_clocks_turn_by_hand_and_by_keyboard(page_of):
-    notebook = page_of("positions", POSITIONS, "positions")
-    notebook.run_all()
-    box = notebook.widget(".jp-OutputArea-output:has(.sm-map)")
+def test_clocks_turn_by_hand_and_by_keyboard(notebook):
+    box = output(notebook, POSITIONS)
     said = box.locator(".ws-said")
     here = box.locator("[data-part=position]")
     start = int(notebook.execute("print(clocks.position)"))
@@ -120,10 +128,8 @@ def test_clocks_turn_by_hand_and_by_keyboard(page_of):
     until(lambda: float(notebook.execute("print(clocks.base)")), lambda base: base == 3e7)
 
 
-def test_a_scheme_is_switched_and_words_are_shuffled(page_of):
-    notebook = page_of("schemes", POSITIONS, "positions")
-    notebook.run_all()
-    box = notebook.widget(".jp-OutputArea-output:has(.ah)")
+def test_a_scheme_is_switched_and_words_are_shuffled(notebook):
+    box = output(notebook, "positions")
     before = painted(box)
     box.get_by_role("button", name="rotary").click()
     now = until(lambda: painted(box), lambda now: now != before)
@@ -134,12 +140,10 @@ def test_a_scheme_is_switched_and_words_are_shuffled(page_of):
     until(lambda: float(notebook.execute("print(positions.difference)")), lambda d: d < 1e-5)
 
 
-def test_a_training_is_watched_stopped_and_replayed(page_of):
-    notebook = page_of("training", TRAINING, LOOP)
-    notebook.page.evaluate(
-        "() => { jupyterapp.commands.execute('notebook:run-all-cells') }"
-    )  # not waited for
-    box = notebook.widget(".jp-OutputArea-output:has(.at)")
+def test_a_training_is_watched_stopped_and_replayed(notebook):
+    notebook.page.evaluate(TO_THE_LOOP)
+    notebook.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-cell') }")  # not waited for
+    box = output(notebook, TRAINING)
     count = box.locator(".at-count")
     step = lambda: int("".join(c for c in count.inner_text().split(" of ")[0] if c.isdigit()) or 0)  # noqa: E731
     until(step, lambda n: n > 20, 90)

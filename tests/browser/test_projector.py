@@ -39,8 +39,8 @@ ROWS = """box => [...box.querySelectorAll(".ah-query:not([hidden])")].map((node)
 })"""
 
 
-@pytest.fixture
-def notebook(lab, open_notebook):
+@pytest.fixture(scope="module")
+def opened(lab, open_notebook):
     notebook = open_notebook(lab.write("projector.ipynb", [EXPLORER, MANY]))
     notebook.run_all()
     yield notebook
@@ -48,6 +48,14 @@ def notebook(lab, open_notebook):
         assert notebook.errors == [] and notebook.cell_errors() == []
     finally:
         notebook.close()
+
+
+@pytest.fixture
+def notebook(opened):
+    """As it was at first: nothing is enlarged."""
+    yield opened
+    opened.execute("projector(False)")
+    opened.page.wait_for_function("() => !document.querySelector('.attention-projector, .ah-projector')")
 
 
 def test_the_box_under_the_map_makes_everything_larger(notebook):
@@ -95,6 +103,7 @@ def test_pointing_still_finds_the_cell(notebook):
     box = notebook.widget(".attention-explorer")
     notebook.page.wait_for_function("() => document.querySelector('.attention-projector .ah-projector')")
     notebook.page.wait_for_timeout(400)
+    box.get_by_role("grid").scroll_into_view_if_needed()
     grid = box.get_by_role("grid").bounding_box()
     notebook.page.mouse.move(grid["x"] + 0.95 * grid["width"], grid["y"] + 0.15 * grid["height"])
     expect(box.locator(".ah-say")).to_contain_text("“cat” gives")

@@ -79,7 +79,7 @@ def test_a_lesson_that_was_run_in_part_lives_on_after_a_reload_and_is_pictures_t
 
 
 def test_a_reload_after_a_restart_shows_pictures(lesson):
-    notebook = lesson("02_multi_head_attention")
+    notebook = lesson("00_start_here")
     notebook.run_all()
     pictures, _ = saved(notebook)
     notebook.page.evaluate("() => kernel().restart()")

@@ -13,6 +13,8 @@ from playwright.sync_api import expect
 STARTS, SHOWN = ("slide", "subslide"), ("slide", "subslide", "fragment", "")
 DRIVEN = "01_self_attention"
 
+# While the deck moves: else it lays out a hundred cells for each press of a key. Each slide is seen without.
+OUT_OF_SIGHT = ".jp-Notebook-cell:not(.jp-deck-mod-onscreen) > * { content-visibility: hidden; }"
 WATCH = """box => { // the map's pixels at each frame that is painted before training has ended
     const [map, canvas] = [box.querySelector(".ah"), box.querySelector(".ah canvas")];
     window.painted = [];
@@ -49,11 +51,14 @@ def walked(lesson) -> tuple[str, Walk]:
     notebook, walk = lesson.notebook, Walk()
     lesson.as_it_opened()
     start(notebook)
+    quick = notebook.page.add_style_tag(content=OUT_OF_SIGHT)
     for slide in slides_of(lesson.name):
+        quick.evaluate("style => { style.disabled = false; }")
         for _ in slide:
             if walk.steps:
                 notebook.page.keyboard.press("ArrowDown")
             walk.steps.append(notebook.page.evaluate(ACTIVE))
+        quick.evaluate("style => { style.disabled = true; }")
         walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
     notebook.page.get_by_role("button", name="Exit Deck").click()
     expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
