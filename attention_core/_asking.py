@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_core._calling import Failed, Part, call, formed, takes
+from attention_core._checks import is_whole
 from attention_core._saying import a, in_words, number
 from attention_core.agreement import LONGEST, attention_rounding, rounding
 
@@ -58,7 +59,7 @@ class Subject:
         if self.is_module:
             linear = next((m for m in self.attention.modules() if isinstance(m, nn.Linear)), None)
             dim = getattr(self.attention, "dim", getattr(linear, "in_features", None))
-            if not isinstance(dim, int):
+            if not is_whole(dim):
                 raise CannotAsk("how many features does the module take? Give inputs=(query, key, value)")
             x = random((2, n, dim))
             return (x,) if alone else (x, x, x)
