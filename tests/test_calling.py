@@ -3,6 +3,7 @@
 import contextlib
 import io
 import linecache
+import sys
 import threading
 
 import pytest
@@ -26,6 +27,7 @@ def cell(source: str, **names) -> dict:
     return space
 
 
+# `x = +x`: else CPython, where the loop jumps back to, counts what is raised as raised before the `try`
 ENDLESS = cell(
     "def endless(x, *others):\n"
     "    while True:\n"
@@ -33,6 +35,7 @@ ENDLESS = cell(
     "def stubborn(x, *others):\n"
     "    while True:\n"
     "        try:\n"
+    "            x = +x\n"
     "            while True: x = x + 1\n"
     "        except Exception:\n"
     "            pass\n"
@@ -40,6 +43,7 @@ ENDLESS = cell(
     "    caught = 0\n"
     "    while caught < 2:\n"
     "        try:\n"
+    "            x = +x\n"
     "            while True: x = x + 1\n"
     "        except:\n"
     "            caught += 1\n"
@@ -122,6 +126,15 @@ def test_what_is_raised_is_data_and_the_line_is_the_learners_never_ours():
     assert refused(space["leaves"], X).data == {"kind": "SystemExit", "message": "no message"}
 
 
+def test_what_is_raised_as_failed_goes_through_as_it_is():
+    inner = Failed("nothing", part="weights")
+
+    def fails(x):
+        raise inner
+
+    assert refused(fails, X) is inner
+
+
 def test_the_interrupt_of_the_notebook_goes_through():
     def interrupted(x):
         raise KeyboardInterrupt
@@ -137,7 +150,7 @@ def test_the_interrupt_of_the_notebook_goes_through():
 def test_a_loop_that_never_ends_is_ended_and_named(soon, name):
     failed = refused(ENDLESS[name], X)
     assert failed.what == "too long" and failed.data == {"seconds": 0.3}
-    assert "x = x + 1" in failed.where[1] or "while" in failed.where[1]
+    assert "x = x" in failed.where[1] or "while" in failed.where[1]
 
 
 def test_it_is_ended_in_a_thread_too_where_jupyter_answers_a_slider(soon):
@@ -172,6 +185,59 @@ def test_a_call_within_a_call_has_the_time_of_the_outer_one(soon):
     assert not _time_limit._ends
 
 
+def test_a_call_within_a_call_leaves_the_end_of_the_outer_one(soon):
+    def outer(x):
+        ends = dict(_time_limit._ends)
+        call(lambda x: x, x)
+        return ends, dict(_time_limit._ends)
+
+    before, after = call(outer, X).answer
+    assert before and before == after
+
+
+def test_what_was_sent_when_a_call_ends_is_taken_back(monkeypatch):
+    sent = []
+    monkeypatch.setattr(_time_limit, "_raise_in", lambda thread, error: sent.append((thread, error)))
+    call(lambda x: x, X)
+    assert sent == [(threading.get_ident(), None)]
+
+
+def test_a_call_whose_time_is_over_on_the_way_out_is_left_all_the_same(monkeypatch):
+    leave, left = _time_limit._leave, []
+
+    def too_late(thread):
+        left.append(thread)
+        if len(left) == 1:
+            raise _time_limit.TooLong
+        leave(thread)
+
+    monkeypatch.setattr(_time_limit, "_leave", too_late)
+    assert refused(lambda x: x, X).what == "too long"
+    assert not _time_limit._ends
+
+
+def test_a_watching_thread_that_is_gone_is_replaced_as_after_a_fork(monkeypatch):
+    gone = threading.Thread(target=int)
+    gone.start()
+    gone.join()
+    monkeypatch.setattr(_time_limit, "_watching", gone)
+    assert call(lambda x: _time_limit._watching.is_alive(), X).answer
+
+
+def test_nothing_is_ended_while_a_debugger_runs(monkeypatch):
+    monkeypatch.setattr(sys, "gettrace", lambda: print)  # what a debugger sets would trace the test, too
+    assert call(lambda x: dict(_time_limit._ends), X).answer == {}
+
+
+def test_where_no_thread_can_be_started_a_call_has_no_end(monkeypatch):
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_time_limit, "_watching", None)
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    assert call(lambda x: x, X).answer is not None
+
+
 def test_the_watching_thread_goes_when_there_is_nothing_to_watch(soon, monkeypatch):
     monkeypatch.setattr(_time_limit, "_IDLE", 3)
     call(lambda x: x, X)
@@ -191,6 +257,16 @@ def test_checks_probes_and_explorers_say_it_in_words_and_live_on(soon):
     assert "\nin line " in explorer.heatmap.message
     experiment = Experiment(lambda n: ENDLESS["endless"](X), n=(1, 3))
     assert "is there a loop that never ends?" in experiment.heatmap.message
+
+
+def test_a_check_does_not_wait_for_the_same_loop_in_each_case(soon):
+    calls = []
+
+    def counted(scores):
+        calls.append(scores)
+        return ENDLESS["endless"](scores)
+
+    assert check.softmax(counted).status == "error" and len(calls) == 1
 
 
 def test_a_class_that_never_gets_made_is_ended(soon):
