@@ -93,19 +93,27 @@ def test_prints_are_counted_or_shown_and_stdout_is_given_back(capsys):
 
 
 def test_two_threads_that_print_do_not_lose_stdout():
-    real, gate = io.StringIO(), threading.Barrier(2, timeout=10)
+    """The first to come is the first to go: what the second has found would be the first one's."""
+    real, inside, both, gone = io.StringIO(), *(threading.Event() for _ in range(3))
 
-    def talk(_):
-        with contextlib.suppress(threading.BrokenBarrierError):
-            gate.wait(0.2)  # would be passed only if both were in at once
+    def early(_):
+        inside.set()
+        both.wait(0.2)  # is set in time only if both are in at once
+        print("lost?")
+
+    def late(_):
+        both.set()
+        gone.wait(10)
         print("lost?")
 
     with contextlib.redirect_stdout(real):
-        threads = [threading.Thread(target=call, args=(talk, X)) for _ in range(2)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        first, second = (threading.Thread(target=call, args=(talk, X)) for talk in (early, late))
+        first.start()
+        assert inside.wait(10)
+        second.start()
+        first.join()
+        gone.set()
+        second.join()
         print("here")
     assert real.getvalue() == "here\n"
 

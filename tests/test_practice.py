@@ -13,7 +13,7 @@ from torch import nn
 
 from attention_core import scaled_dot_product_attention
 from attention_core._calling import Failed, call_attention
-from attention_core.agreement import attention_rounding
+from attention_core.agreement import SAME, attention_rounding
 from attention_core.live.remarks import instead
 from attention_core.practice import check
 from attention_core.practice.exercise import Exercise
@@ -78,6 +78,10 @@ def test_dots_that_are_no_stub_are_not_taken_for_one():
 
     assert check.softmax(indexed)
     assert check.softmax(lambda s: None if s.ndim > 9 else s.exp()).bug == "not-normalised"
+
+
+def test_dots_for_a_part_of_the_answer_are_not_started_yet():
+    assert check.attention(lambda query, key, value, allowed=None: (value, ...)).status == "not started"
 
 
 # --- exceptions ---------------------------------------------------------------------------------------
@@ -202,6 +206,13 @@ def test_torchs_dice_are_left_alone_and_a_module_is_not_changed():
     assert all(torch.equal(p, before[name]) for name, p in module.named_parameters())
 
 
+def test_an_answer_that_rolls_dice_is_told_the_same_each_time():
+    first = repr(check.softmax(torch.rand_like))
+    torch.rand(1)
+    second = repr(check.softmax(torch.rand_like))
+    assert first == second and "is dropout, or another dice, on?" in first
+
+
 def test_a_module_of_another_size_can_be_given_ready_made():
     assert check.self_attention(Plain(10))
     assert check.multi_head(FromTheFunctions(12, 3))
@@ -241,6 +252,15 @@ def test_right_answers_may_differ_by_what_rounding_explains_in_every_case():
         asked += 1
         assert max(attention_rounding(query, key, value, dtype=torch.float32)) <= case.near, case.words
     assert asked >= 10
+
+
+def test_where_scores_are_large_answers_may_differ_by_more():
+    def attention(query, key, value, allowed=None):
+        output, weights = scaled_dot_product_attention(query, key, value, allowed)
+        return output, weights + 4 * SAME * (query.abs().max() > 100)
+
+    assert max(case.near for case in check.attention.cases()) > 4 * SAME
+    assert check.attention(attention)
 
 
 @pytest.mark.parametrize("by", [1, 3, 5])

@@ -20,6 +20,8 @@ from attention_core import (
     probes,
     scaled_dot_product_attention,
 )
+from attention_core._asking import first_largest
+from attention_core._saying import number
 from attention_core.agreement import rounding
 
 NAMES = [probe.__name__ for probe in probes.ALL]
@@ -584,3 +586,29 @@ def test_half_precision_buys_no_row_of_five_percent_too_much(dtype):
         return output.to(dtype), 1.0005 * weights
 
     assert not probes.rows_sum_to_one(too_much) and not probes.rows_sum_to_one(half_beside)
+
+
+def test_weights_of_more_columns_than_keys_are_refused_though_their_rows_sum_to_one():
+    def doubled(query, key, value):
+        output, weights = scaled_dot_product_attention(query, key, value)
+        return output, torch.cat((weights, weights), dim=-1) / 2
+
+    verdict = probes.rows_sum_to_one(doubled)
+    assert verdict.holds is False and "weights should have shape (…, 5, 5), not (5, 10)" in verdict.evidence
+
+
+def test_a_mask_that_is_taken_by_place_only_is_given_by_place():
+    def by_place_only(query, key, value, allowed=None, /):
+        return scaled_dot_product_attention(query, key, value, allowed)
+
+    assert probes.causality(by_place_only)
+
+
+def test_of_two_that_differ_by_rounding_the_first_is_the_largest():
+    largest = torch.tensor([0.5, 1.0, 1.0 + 1e-6])
+    assert largest.argmax() == 2 and first_largest(largest) == 1
+
+
+def test_a_small_number_is_said_with_two_digits_that_count_and_not_as_0():
+    said = [number(x) for x in (0, 0.001234, -0.5, 0.01, math.nan, -math.inf)]
+    assert said == ["0.00", "0.0012", "−0.50", "0.01", "NaN", "−∞"]
