@@ -122,13 +122,15 @@ def test_what_is_raised_is_data_and_the_line_is_the_learners_never_ours():
     space = cell(
         "def inside(x):\n    return causal_mask('three')\n"
         "def deep(x):\n    return torch.softmax(x, dim=7)\n"
-        "def leaves(x):\n    raise SystemExit\n",
+        "def leaves(x):\n    raise SystemExit\n"
+        "def layer(x):\n    return torch.nn.Linear(5, 1)(x)\n",
         causal_mask=causal_mask,
     )
     failed = refused(space["inside"], X)
     assert (failed.what, failed.data["kind"]) == ("raised", "ValueError")
     assert failed.where == (2, "return causal_mask('three')") and isinstance(failed.error, ValueError)
     assert refused(space["deep"], X).where == (4, "return torch.softmax(x, dim=7)")
+    assert refused(space["layer"], X).where == (8, "return torch.nn.Linear(5, 1)(x)")  # raised in torch's
     assert refused(causal_mask, "three").where is None  # raised in our code, and called from nowhere else
     assert refused(lambda: 1, X).where is None
     assert refused(space["leaves"], X).data == {"kind": "SystemExit", "message": "no message"}

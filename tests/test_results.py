@@ -74,6 +74,12 @@ def test_a_modules_parameters_are_large_enough_for_a_mistake_to_show():
     assert result.example.expected.max() - result.example.expected.min() > 0.6  # with torch's own start, 0.2
 
 
+def test_a_module_is_asked_with_parameters_of_ours_so_no_call_is_said_to_repeat_it():
+    result = check.self_attention(NotScaled)
+    assert result.example.again == "" and result.inputs == ()
+    assert "To try these numbers yourself" not in repr(result)
+
+
 def test_two_numbers_that_differ_are_not_shown_as_the_same():
     result = check.softmax(lambda scores: scores.softmax(-1) + 0.0003)
     lines = repr(result).splitlines()
