@@ -3,6 +3,7 @@
 import contextlib
 import io
 import linecache
+import subprocess
 import sys
 import threading
 
@@ -205,11 +206,35 @@ def test_a_call_within_a_call_leaves_the_end_of_the_outer_one(soon):
     assert before and before == after
 
 
-def test_what_was_sent_when_a_call_ends_is_taken_back(monkeypatch):
+def test_to_a_call_in_time_nothing_is_sent(monkeypatch):
     sent = []
-    monkeypatch.setattr(_time_limit, "_raise_in", lambda thread, error: sent.append((thread, error)))
+    monkeypatch.setattr(_time_limit, "_raise_in", lambda *what: sent.append(what))
     call(lambda x: x, X)
-    assert sent == [(threading.get_ident(), None)]
+    assert not sent
+
+
+TRACED = """
+import sys
+from attention_core import _calling, _time_limit
+_calling.LONGEST, _time_limit._EACH = {seconds}, 0.001
+for i in range({times}):
+    try:
+        _calling.call(lambda n: sum(j for j in range(n)), 1000 * (i % 100))
+    except _calling.Failed as failed:
+        assert failed.what == "too long"
+sys.settrace(lambda *_: None)
+(lambda: [i for i in range(10)])()
+sys.settrace(None)
+print("came through")
+"""
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(10, 1), (0.002, 300), (0.0001, 300)])
+def test_a_debugger_can_trace_after_calls_in_time_and_too_late(seconds, times):
+    """A signal that is left over hangs CPython 3.11 as soon as anything traces."""
+    code = TRACED.format(seconds=seconds, times=times)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert done.stdout == "came through\n", done.stderr[-500:]
 
 
 def test_a_call_whose_time_is_over_on_the_way_out_is_left_all_the_same(monkeypatch):
