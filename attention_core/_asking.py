@@ -61,7 +61,10 @@ class Subject:
             dim = getattr(self.attention, "dim", getattr(linear, "in_features", None))
             if not is_whole(dim):
                 raise CannotAsk("how many features does the module take? Give inputs=(query, key, value)")
-            x = random((2, n, dim))
+            learned = next(
+                (p.dtype for p in self.attention.parameters() if p.is_floating_point()), torch.float32
+            )
+            x = random((2, n, dim)).to(learned)
             return (x,) if alone else (x, x, x)
         if alone:
             return (random((n, 4)),)
@@ -139,7 +142,8 @@ def _eps(dtype: torch.dtype) -> float:
 
 def random(shape, seed: int = 0) -> Tensor:
     """Normal numbers that are the same each time, and leave torch's own generator alone."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1000 + seed))
+    drawn = torch.Generator().manual_seed(1000 + seed)
+    return torch.randn(shape, generator=drawn, dtype=torch.float32)
 
 
 def flat(x: Tensor, keep: int) -> Tensor:

@@ -32,7 +32,7 @@ def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:
             raise ValueError(f"{name} must have shape (..., positions, features), got {shape(x)}")
         if not x.is_floating_point():
             raise ValueError(f"{name} must be floating point, got {x.dtype}")
-        if x.dtype != query.dtype:
+        if x.dtype != query.dtype and not torch.is_autocast_enabled(query.device.type):
             raise ValueError(f"query is {query.dtype} but {name} is {x.dtype}")
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(f"query has {query.shape[-1]} features but key has {key.shape[-1]}")
@@ -59,12 +59,22 @@ def check_allowed(allowed: Tensor, n_q: int, n_k: int, batch: tuple[int, ...] | 
     _check_fits("allowed", allowed, n_q, n_k, batch)
 
 
-def check_bias(bias: Tensor, scores: Tensor) -> None:
-    """Raise ValueError unless `bias` can be added to `scores` without changing their dtype or size."""
-    if not isinstance(bias, Tensor) or bias.dtype != scores.dtype:
+def check_bias(bias: Tensor, scores: Tensor, dtype: torch.dtype) -> None:
+    """Raise ValueError unless `bias` is of the query's dtype and can be added to `scores` as they are."""
+    if not isinstance(bias, Tensor) or bias.dtype != dtype:
         got = bias.dtype if isinstance(bias, Tensor) else type(bias).__name__
-        raise ValueError(f"bias must be a tensor of {scores.dtype}, as the query is, got {got}")
+        raise ValueError(f"bias must be a tensor of {dtype}, as the query is, got {got}")
     _check_fits("bias", bias, *scores.shape[-2:], batch=scores.shape[:-2])
+
+
+def check_hooks(positions, *hooks: str) -> None:
+    """Raise ValueError unless `positions` is None, or a scheme that has these methods."""
+    is_scheme = not isinstance(positions, type) and all(callable(getattr(positions, x, None)) for x in hooks)
+    if positions is not None and not is_scheme:
+        raise ValueError(
+            "positions must be a scheme of attention_core.positional_encoding, such as "
+            f"RotaryEncoding(head_dim), got {positions!r}"
+        )
 
 
 def _check_fits(name: str, x: Tensor, n_q: int, n_k: int, batch: tuple[int, ...] | None) -> None:

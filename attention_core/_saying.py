@@ -43,9 +43,9 @@ def a(thing) -> str:
 
 
 def number(x: float) -> str:
-    """Two digits after the point, or two that count where those would all be 0; `−` for minus."""
+    """Two digits after the point, or two that count where it is very small or large; `−` for minus."""
     x = float(x)
-    plain = f"{x:.2f}" if x == 0 or abs(x) >= 0.01 else f"{x:.2g}"
+    plain = f"{x:.2f}" if x == 0 or 0.01 <= abs(x) < 1e6 else f"{x:.2g}"
     return plain.replace("nan", "NaN").replace("inf", "∞").replace("-", "−")
 
 

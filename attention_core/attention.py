@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_core._checks import check_allowed, check_bias, check_qkv, check_whole, shape
+from attention_core._checks import check_allowed, check_bias, check_hooks, check_qkv, check_whole, shape
 from attention_core.interop import layer_from_torch, layer_to_torch
+
+_HALF = (torch.float16, torch.bfloat16)
 
 
 def scaled_dot_product_attention(
@@ -23,6 +25,9 @@ def scaled_dot_product_attention(
 
     output = softmax(query keyᵀ · scale + bias) value
 
+    What comes in half precision is computed in float32 and leaves as it came. Under autocast all three
+    may be of any dtype, and the answer is of autocast's, as of torch's own function.
+
     Args:
         query: `(..., n_q, d_k)`, floating point.
         key: `(..., n_k, d_k)`, of the query's dtype.
@@ -30,7 +35,7 @@ def scaled_dot_product_attention(
         allowed: boolean, broadcastable to `(..., n_q, n_k)`; True means "may look". A query that
             may look nowhere gets weights 0 and output 0.
         scale: what the dot products are multiplied by; 1/√d_k unless given.
-        bias: added to the scaled dot products; broadcastable to `(..., n_q, n_k)`.
+        bias: added to the scaled dot products, of the query's dtype; broadcastable to `(..., n_q, n_k)`.
 
     Returns:
         `(output, weights)` of shapes `(..., n_q, d_v)` and `(..., n_q, n_k)`. Leading dimensions
@@ -42,7 +47,11 @@ def scaled_dot_product_attention(
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1, equation 1.
     """
     check_qkv(query, key, value)
-    n_q, n_k, d_k = query.shape[-2], key.shape[-2], query.shape[-1]
+    if torch.is_autocast_enabled(query.device.type):
+        return _under_autocast(query, key, value, allowed, scale=scale, bias=bias)
+    kept, n_q, n_k, d_k = query.dtype, query.shape[-2], key.shape[-2], query.shape[-1]
+    if kept in _HALF:  # a score above 65 504 is no float16, and of 8 bits softmax makes errors of a tenth
+        query, key, value = query.float(), key.float(), value.float()
     if scale is None:
         scale = 1 / math.sqrt(d_k)
     elif not math.isfinite(scale):
@@ -50,7 +59,7 @@ def scaled_dot_product_attention(
 
     scores = (query * scale) @ key.transpose(-2, -1)  # (..., n_q, n_k); scaling q is n·d, not n²
     if bias is not None:
-        check_bias(bias, scores)
+        check_bias(bias, scores, kept)
         scores = scores + bias
     if allowed is not None:
         check_allowed(allowed, n_q, n_k, scores.shape[:-2])
@@ -61,7 +70,21 @@ def scaled_dot_product_attention(
         nowhere = (scores == -math.inf).all(dim=-1, keepdim=True)  # (..., n_q, 1)
         # 0/0 is kept out of the softmax, so that its gradient is 0 there too, not NaN
         weights = scores.masked_fill(nowhere, 0).softmax(dim=-1).masked_fill(nowhere, 0)
-    return weights @ value, weights  # (..., n_q, d_v), (..., n_q, n_k)
+    output = weights @ value
+    return output.to(kept), weights.to(kept)  # (..., n_q, d_v), (..., n_q, n_k)
+
+
+def _under_autocast(*qkv_allowed: Tensor | None, scale: float | None, bias: Tensor | None):
+    """The same, with what autocast would make of the inputs. It leaves float64 alone, and so is it here."""
+    device = qkv_allowed[0].device.type
+    dtype = torch.get_autocast_dtype(device)
+
+    def cast(x: Tensor | None) -> Tensor | None:
+        kept = not isinstance(x, Tensor) or not x.is_floating_point() or x.dtype == torch.float64
+        return x if kept else x.to(dtype)
+
+    with torch.autocast(device, enabled=False):
+        return scaled_dot_product_attention(*map(cast, qkv_allowed), scale=scale, bias=cast(bias))
 
 
 class AttentionLayer(nn.Module):
@@ -96,8 +119,9 @@ class AttentionLayer(nn.Module):
             key, value: `(batch, n_k, dim)`.
             allowed: boolean, True means "may look"; the class says of which shapes. A query that may
                 look nowhere gets weights 0.
-            need_weights: False takes torch's fused path, whose memory grows with n rather than n²,
-                and returns None for the weights.
+            need_weights: False takes torch's fused path and returns None for the weights. Its memory
+                grows with n rather than n², but for what is n² itself: an `allowed` of n × n, and the
+                bias of ALiBi or of relative positions.
 
         Returns:
             `(output, weights)`: `(batch, n_q, dim)`, and `(batch, n_q, n_k)` of one head, `(batch,
@@ -238,7 +262,8 @@ class MultiHeadAttention(AttentionLayer):
     can be overridden. The `allowed` that `attend` is given can be broadcast to the weights.
 
     Raises:
-        ValueError: for sizes below 1, or a `dim` that `num_heads` does not divide.
+        ValueError: for sizes below 1, a `dim` that `num_heads` does not divide, or `positions` that are
+            no scheme.
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.
     """
@@ -247,6 +272,7 @@ class MultiHeadAttention(AttentionLayer):
         super().__init__()
         self.dim = dim = check_whole("dim", dim)
         self.num_heads = _dividing(dim, num_heads)
+        check_hooks(positions, "rotate", "bias")
         self.positions = positions  # a module's own parameters are trained with this layer's
         self.to_query = nn.Linear(dim, dim, bias=bias)
         self.to_key = nn.Linear(dim, dim, bias=bias)
@@ -301,6 +327,8 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor
     if mask is not None and mask.ndim < 2:
         mask = torch.atleast_2d(mask)  # one row for all queries
     if q.ndim == 4 and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+        if mask is not None and mask.ndim == 3:
+            mask = mask[None]  # with three dimensions the kernel is not taken
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     # the kernel knows one batch and one heads dimension and does not broadcast: torch would hold n² scores
     leading = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
@@ -322,8 +350,8 @@ def _check_inputs(layer: nn.Module, query: Tensor, key: Tensor, value: Tensor) -
         if isinstance(x, Tensor) and x.ndim and x.shape[-1] != layer.dim:
             raise ValueError(f"{name} has {x.shape[-1]} features but this layer has dim={layer.dim}")
     check_qkv(query, key, value)
-    dtype = layer.to_query.weight.dtype
-    if query.dtype != dtype and not torch.is_autocast_enabled(query.device.type):
+    of = next(layer.to_query.parameters(), query)  # what was put in its place may have none
+    if query.dtype != (dtype := of.dtype) and not torch.is_autocast_enabled(query.device.type):
         raise ValueError(f"query is {query.dtype} but this layer is {dtype}")
 
 

@@ -4,6 +4,7 @@ With `theirs = layer_to_torch(layer)`, what `layer(x, allowed=allowed)` answers 
 attn_mask=to_attn_mask(allowed, layer.num_heads), average_attn_weights=False)` answers.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,28 @@ if TYPE_CHECKING:  # attention.py imports this module, not the other way round
 def layer_from_torch(kind: "type[MultiHeadAttention]", module: nn.MultiheadAttention) -> "MultiHeadAttention":
     """A layer with a copy of the parameters of `torch.nn.MultiheadAttention`, without its dropout.
 
-    It is `MultiHeadAttention.from_torch(module)`.
+    It is `MultiHeadAttention.from_torch(module)`. What is frozen stays frozen. A module with
+    `batch_first=False`, torch's default, is warned of: its input is `(n, batch, dim)`, ours never is.
 
     Args: kind: the class of the layer, `MultiHeadAttention` or one that inherits from it.
-    Raises: ValueError for what our layer does not have: kdim, vdim, add_bias_kv, add_zero_attn.
+    Raises: ValueError for what our layer does not have: kdim, vdim, add_bias_kv, add_zero_attn; or for
+    another kind of module.
     """
+    if not isinstance(module, nn.MultiheadAttention):
+        raise ValueError(f"from_torch takes a torch.nn.MultiheadAttention, got {type(module).__name__}")
     if module.in_proj_weight is None or module.bias_k is not None or module.add_zero_attn:
         raise ValueError("kdim, vdim, add_bias_kv and add_zero_attn have no counterpart here")
+    if not module.batch_first:
+        warnings.warn(
+            "this module takes (n, batch, dim), as batch_first is False; the layer made of it takes "
+            "(batch, n, dim): give it x.transpose(0, 1)",
+            stacklevel=2,
+        )
     bias = module.in_proj_bias is not None
     layer = kind(module.embed_dim, module.num_heads, bias=bias).to(module.in_proj_weight)
-    with torch.no_grad():
-        for ours, theirs in _twins(layer, module):
+    for ours, theirs in _twins(layer, module):
+        ours.requires_grad_(theirs.requires_grad)
+        with torch.no_grad():
             ours.copy_(theirs)
     return layer
 
@@ -37,18 +49,28 @@ def layer_from_torch(kind: "type[MultiHeadAttention]", module: nn.MultiheadAtten
 def layer_to_torch(layer: "MultiHeadAttention") -> nn.MultiheadAttention:
     """`torch.nn.MultiheadAttention`, batch first, with a copy of the layer's parameters.
 
-    It is `layer.to_torch()`.
+    It is `layer.to_torch()`. Torch keeps the three input projections in one matrix, which is frozen here
+    if all three are.
 
-    Raises: ValueError if the layer has `positions`, which torch's has not.
+    Raises: ValueError if the layer has `positions`, which torch's has not, or something else in the place
+    of a projection.
     """
     if layer.positions is not None:
         raise ValueError("torch.nn.MultiheadAttention has no positions")
+    projections = (layer.to_query, layer.to_key, layer.to_value, layer.to_output)
+    if not all(isinstance(projection, nn.Linear) for projection in projections):
+        raise ValueError("torch.nn.MultiheadAttention needs four nn.Linear projections")
     bias = layer.to_query.bias is not None
     module = nn.MultiheadAttention(layer.dim, layer.num_heads, bias=bias, batch_first=True)
     module.to(layer.to_query.weight)
-    with torch.no_grad():
-        for ours, theirs in _twins(layer, module):
+    learned = set()  # torch's parameters of which ours, or a part of ours, learn
+    for ours, theirs in _twins(layer, module):
+        if ours.requires_grad:
+            learned.add(theirs.untyped_storage().data_ptr())
+        with torch.no_grad():
             theirs.copy_(ours)
+    for parameter in module.parameters():
+        parameter.requires_grad_(parameter.untyped_storage().data_ptr() in learned)
     return module
 
 

@@ -220,7 +220,8 @@ def rotate_by_position(
 
     Args:
         x: `(..., n, dim)`.
-        positions: `(n,)`, or one for all; negative ones turn back.
+        positions: `(n,)`, or one for all; negative ones turn back. `(batch, n)` are those of each
+            sequence, whatever stands between batch and n in x, as heads do.
         pairing: which features are a pair, "interleaved" or "half" (see `RotaryEncoding`).
 
     Returns: the shape and dtype of x. Raises: ValueError as `rotary_table` does, when x and
@@ -231,8 +232,21 @@ def rotate_by_position(
     positions = torch.as_tensor(positions)
     if positions.ndim and positions.shape[-1] != x.shape[-2]:
         raise ValueError(f"x has {x.shape[-2]} positions but {positions.shape[-1]} were given")
+    if positions.ndim > 1:
+        positions = _of_each_sequence(positions, x)
     cos, sin = rotary_table(positions, x.shape[-1], base, pairing)  # (n, dim)
     return x * cos.to(x) + quarter_turn(x, pairing) * sin.to(x)
+
+
+def _of_each_sequence(positions: Tensor, x: Tensor) -> Tensor:
+    """Positions `(batch, …, n)` of x `(batch, …, n, dim)`, with a 1 for each dimension that they lack."""
+    *lead, n = positions.shape
+    lead += [1] * (x.ndim - 2 - len(lead))
+    if len(lead) > x.ndim - 2 or any(a not in (1, b) for a, b in zip(lead, x.shape[:-2], strict=True)):
+        raise ValueError(
+            f"positions {shape(positions)} do not fit x {shape(x)}: they are (batch, n), or (n,)"
+        )
+    return positions.reshape(*lead, n)
 
 
 def rotary_table(
@@ -287,7 +301,7 @@ def alibi_slopes(num_heads: int) -> Tensor:
         return [2 ** (-8 * (i + 1) / n) for i in range(n)]
 
     smaller = 1 << (num_heads.bit_length() - 1)  # the largest power of two that is not above num_heads
-    return torch.tensor((series(smaller) + series(2 * smaller)[0::2])[:num_heads])
+    return torch.tensor((series(smaller) + series(2 * smaller)[0::2])[:num_heads], dtype=torch.float32)
 
 
 def _check_floating(name: str, x: Tensor) -> None:

@@ -107,7 +107,7 @@ def rows_sum_to_one(subject: Subject) -> str:
             raise Fails(
                 f"row {row} gives key {column} a weight below 0{under}: {number(weights[which, row, column])}"
             )
-        wanted = torch.ones(subject.n_q) if allowed is None else allowed.any(-1).float()
+        wanted = torch.tensor(1.0) if allowed is None else allowed.any(-1).float()
         off = (weights.sum(-1) - wanted).abs()  # (any, n_q)
         if not off.max() <= off_by_rounding:
             row = int((off > off_by_rounding).any(0).int().argmax())
@@ -232,7 +232,7 @@ def convex_hull(subject: Subject) -> str:
         subject.dtypes[0], d_v, size=float(value.norm(dim=-1).max())
     )
     # beyond the hull means beyond the values in some direction: first along each feature, then any
-    for directions in (torch.eye(value.shape[-1]), random((64, value.shape[-1]))):
+    for directions in (torch.eye(value.shape[-1], dtype=torch.float32), random((64, value.shape[-1]))):
         directions = directions / directions.norm(dim=-1, keepdim=True)
         there, reach = output @ directions.T, value @ directions.T  # (…, n_q, any), (…, n_k, any)
         low, high = (edge.expand_as(there) for edge in (reach.amin(-2, True), reach.amax(-2, True)))
@@ -336,7 +336,7 @@ def gradients(subject: Subject) -> str:
             raise Fails(f"the gradient of {name} holds {number(slope[~slope.isfinite()][0])}")
         if not slope.any():
             raise Fails(f"the gradient of {name} is 0, so nothing before it could learn")
-        step, direction = 1e-2, random(slope.shape, seed=11 + place)
+        step, direction = 1e-2, random(slope.shape, seed=11 + place).to(slope)
         ahead, behind = (
             total([x + way * direction if i == place else x for i, x in enumerate(subject.inputs)])
             for way in (step, -step)

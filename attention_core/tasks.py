@@ -101,7 +101,8 @@ class Repeat(Task):
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Tensor:
         """Random sequences `(batch_size, length)`, each with a period of its own."""
-        order = torch.rand(batch_size, self.vocabulary, generator=generator).argsort(-1)  # distinct tokens
+        drawn = torch.rand(batch_size, self.vocabulary, generator=generator, dtype=torch.float32)
+        order = drawn.argsort(-1)  # distinct tokens
         period = torch.randint(self.shortest, self.longest + 1, (batch_size, 1), generator=generator)
         return order.gather(-1, torch.arange(self.length) % period)  # (batch_size, length)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attention_core._checks import check_allowed, check_whole, shape
+from attention_core._checks import check_allowed, check_hooks, check_whole, shape
 from attention_core.attention import MultiHeadAttention
 from attention_core.masks import causal_mask
 from attention_core.positional_encoding import PositionalEncoding
@@ -77,7 +77,8 @@ class TinyTransformer(nn.Module):
         causal: whether a position may look only at itself and at earlier ones.
         hidden, attention: as in `TransformerBlock`.
 
-    Raises: ValueError for sizes below 1, or a `dim` that `num_heads` does not divide.
+    Raises: ValueError for sizes below 1, a `dim` that `num_heads` does not divide, or `positions` that
+    are no scheme.
 
     Source: Vaswani et al. 2017, section 3; GPT-2 (Radford et al. 2019, section 2.3) for the last norm.
     """
@@ -95,7 +96,8 @@ class TinyTransformer(nn.Module):
         attention: Callable[..., nn.Module] = MultiHeadAttention,
     ):
         super().__init__()
-        check_whole("num_layers", num_layers)
+        num_layers = check_whole("num_layers", num_layers)
+        check_hooks(positions, "embed", "rotate", "bias")
         self.vocabulary, dim = check_whole("vocabulary", vocabulary), check_whole("dim", dim)
         self.causal = causal
         self.positions = positions
@@ -133,7 +135,7 @@ class TinyTransformer(nn.Module):
         if self.causal:
             causal = causal_mask(n).to(tokens.device)  # (n, n)
             allowed = causal if allowed is None else allowed & causal
-        x = self.embedding(tokens)  # (batch, n, dim)
+        x = self.embedding(tokens.long())  # (batch, n, dim)
         if self.positions is not None:
             x = self.positions.embed(x)  # (batch, n, dim)
         weights = []
@@ -157,7 +159,8 @@ class TinyTransformer(nn.Module):
             raise ValueError(f"there must be a token to begin with, got {shape(tokens)}")
         for _ in range(steps):
             logits, _ = self(tokens, need_weights=False)  # (batch, n, vocabulary)
-            tokens = torch.cat((tokens, logits[:, -1:].argmax(-1)), dim=-1)  # (batch, n + 1)
+            following = logits[:, -1:].argmax(-1).to(tokens.dtype)  # (batch, 1)
+            tokens = torch.cat((tokens, following), dim=-1)  # (batch, n + 1)
         return tokens
 
     def _check(self, tokens: Tensor) -> None:
@@ -166,6 +169,8 @@ class TinyTransformer(nn.Module):
             raise ValueError(f"tokens must be whole numbers, got {got}")
         if tokens.ndim != 2:
             raise ValueError(f"tokens must have shape (batch, n), got {shape(tokens)}")
+        if torch.compiler.is_compiling():
+            return  # what the numbers are is not known yet
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary:
             raise ValueError(
                 f"tokens must be from 0 to {self.vocabulary - 1}, "

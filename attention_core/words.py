@@ -42,7 +42,8 @@ W_QUERY = torch.tensor(  # (8 features, 5 wishes): what each feature asks for
         [2.0, 5.0, 0.0, 0.0, 0.0],  # feeling: which living thing feels it?
         [6.0, -3.0, 0.0, 0.0, 0.0],  # quality: which lifeless thing has it?
         [3.0, 0.0, 0.0, 0.0, 0.0],  # link: which thing comes with me?
-    ]
+    ],
+    dtype=torch.float32,
 )
 W_KEY = torch.tensor(  # (8 features, 5 wishes): what each feature offers
     [
@@ -54,9 +55,10 @@ W_KEY = torch.tensor(  # (8 features, 5 wishes): what each feature offers
         [0.0, 0.0, 0.0, 0.0, 1.0],  # feeling: a way of being
         [0.0, 0.0, 0.0, 0.0, 1.0],  # quality: a way of being
         [0.0, 0.0, 0.0, 0.0, 0.0],  # link: nothing
-    ]
+    ],
+    dtype=torch.float32,
 )
-W_VALUE = torch.eye(len(FEATURES))  # a word hands over what it is
+W_VALUE = torch.eye(len(FEATURES), dtype=torch.float32)  # a word hands over what it is
 
 
 def split(sentence: str) -> list[str]:
@@ -70,7 +72,8 @@ def embed(words: list[str]) -> Tensor:
     Case and punctuation around a word do not matter. A word outside VOCABULARY gets a vector of
     its own between 0 and 0.6, made from its letters: the same today, tomorrow and elsewhere.
     """
-    return torch.tensor([_features(word) for word in words]).reshape(len(words), len(FEATURES))
+    features = torch.tensor([_features(word) for word in words], dtype=torch.float32)
+    return features.reshape(len(words), len(FEATURES))
 
 
 def query_key_value(words: list[str]) -> tuple[Tensor, Tensor, Tensor]:

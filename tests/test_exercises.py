@@ -116,13 +116,13 @@ def _unlisted(name: str) -> list:
 def test_each_known_mistake_is_seen_by_the_cases_and_no_two_are_the_same(name):
     exercise = EXERCISES[name]
     torch.manual_seed(0)  # a module's own parameters
-    first = exercise.prepare(_right(name)[0].answer)[1]
-    right = _made(exercise, first, exercise.reference)
+    subjects = exercise.prepare(_right(name)[0].answer)
+    right = _made(exercise, subjects, exercise.reference)
     assert None not in right
     seen: list[tuple[str, list]] = []
     for bug in _singles(exercise):
         for function in bug.functions:
-            wrong = _made(exercise, first, function)
+            wrong = _made(exercise, subjects, function)
             off = [w is not None and not same(w, r) for w, r in zip(wrong, right, strict=True)]
             assert any(off), f"{bug.name} passes every case"
             for other, answers in seen:
@@ -132,14 +132,15 @@ def test_each_known_mistake_is_seen_by_the_cases_and_no_two_are_the_same(name):
             seen.append((bug.name, wrong))
 
 
-def _made(exercise: Exercise, first: tuple, function) -> list:
+def _made(exercise: Exercise, subjects: list, function) -> list:
     """What a function answers to each case; None where it raises."""
     answers = []
-    for case in exercise.cases(*first):
-        try:
-            answers.append(parts(function(*first, *case.inputs)))
-        except Exception:
-            answers.append(None)
+    for first in (first for _, first in subjects):
+        for case in exercise.cases(*first):
+            try:
+                answers.append(parts(function(*first, *case.inputs)))
+            except Exception:
+                answers.append(None)
     return answers
 
 

@@ -150,3 +150,36 @@ def test_the_number_of_heads_may_be_numpys():
     converted = interop.to_attn_mask(allowed, np.int64(HEADS))
     assert torch.equal(converted, interop.to_attn_mask(allowed, HEADS))
     assert torch.equal(interop.from_attn_mask(converted, np.int64(HEADS)), allowed)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_module_that_takes_the_batch_second_is_warned_of():
+    theirs = nn.MultiheadAttention(DIM, HEADS)
+    with pytest.warns(UserWarning, match=r"\(n, batch, dim\)") as told:
+        ours = MultiHeadAttention.from_torch(theirs)
+    assert told[0].filename == __file__  # where the caller reads it
+    y = x().float()
+    wanted, _ = theirs(*[y.transpose(0, 1)] * 3)
+    assert close(ours(y)[0], wanted.transpose(0, 1))
+    MultiHeadAttention.from_torch(
+        nn.MultiheadAttention(DIM, HEADS, batch_first=True)
+    )  # and no word of others
+
+
+def test_what_is_frozen_stays_frozen():
+    theirs = nn.MultiheadAttention(DIM, HEADS, batch_first=True).requires_grad_(False)
+    theirs.out_proj.bias.requires_grad_(True)
+    ours = MultiHeadAttention.from_torch(theirs)
+    learns = {name for name, p in ours.named_parameters() if p.requires_grad}
+    assert learns == {"to_output.bias"}
+    back = ours.to_torch()
+    assert {name for name, p in back.named_parameters() if p.requires_grad} == {"out_proj.bias"}
+    ours.to_key.weight.requires_grad_(True)  # a third of a matrix, which is kept or frozen as a whole
+    back = ours.to_torch()
+    learns = {name for name, p in back.named_parameters() if p.requires_grad}
+    assert learns == {"out_proj.bias", "in_proj_weight"}
+
+
+def test_only_torch_s_attention_is_taken():
+    with pytest.raises(ValueError, match=r"takes a torch\.nn\.MultiheadAttention, got Linear"):
+        MultiHeadAttention.from_torch(nn.Linear(2, 2))

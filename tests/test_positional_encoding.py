@@ -479,3 +479,27 @@ def test_a_scheme_prints_its_facts():
         "RotaryEncoding(head_dim=8, base=10000, pairing='half')"
     )
     assert repr(SinusoidalEncoding(8)) == "SinusoidalEncoding(dim=8, base=10000)"
+
+
+@pytest.mark.parametrize("pairing", ["interleaved", "half"])
+def test_positions_of_each_sequence_are_read_by_batch_whatever_stands_between(pairing):
+    x = draw(3, 3, 5, 4)  # as many heads as sequences: nothing but the order tells them apart
+    positions = torch.tensor([[0, 1, 2, 3, 4], [7, 8, 9, 10, 11], [5, 5, 5, 5, 5]])
+    one_by_one = [rotate_by_position(a, p, pairing=pairing) for a, p in zip(x, positions, strict=True)]
+    for of_each in (positions, positions[:, None]):
+        assert torch.equal(rotate_by_position(x, of_each, pairing=pairing), torch.stack(one_by_one))
+    deeper = rotate_by_position(x[:, None], positions, pairing=pairing)
+    assert torch.equal(deeper[:, 0], torch.stack(one_by_one))
+    assert torch.equal(rotate_by_position(x[0], positions, pairing=pairing)[1],
+                       rotate_by_position(x[0, 1], positions[1], pairing=pairing))  # fmt: skip
+    for wrong in (positions[:2], positions[None, None, None], positions[:, None, None]):
+        with pytest.raises(ValueError, match="do not fit x"):
+            rotate_by_position(x, wrong, pairing=pairing)
+
+
+def test_alibi_s_slopes_are_float32_whatever_the_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert alibi_slopes(3).dtype == ALiBi(3).bias(2, 2).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)

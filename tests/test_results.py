@@ -35,7 +35,7 @@ def test_the_name_the_smallest_example_and_the_line():
     assert lines[0] == "✗ attention: these are the weights without ÷ √d_k"
     assert "expected" in lines[3] and "got" in lines[3]
     assert lines[-2] == "  Look at line 4: scores = query @ key.transpose(-2, -1)"
-    assert lines[-1] == "  To try these numbers yourself: attention(*_.inputs)"
+    assert lines[-1] == "  To try these numbers yourself: attention(*check.attention.inputs)"
     assert result.example.got.numel() == 6 and result.example.expected.shape == result.example.got.shape
     _, weights = answer(*result.inputs)  # what it says to try gives what it shows
     _, off = attention_rounding(*result.inputs, scale=1)

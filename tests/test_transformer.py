@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -478,3 +479,46 @@ def test_a_leaking_mask_learns_too_well_and_cannot_continue(seed):
     least = sum(sum(math.log(16 - i) for i in range(1, p)) for p in range(4, 11)) / 7 / 19
     assert losses[True] > least and losses[False] < least / 2
     assert continued[True] > 0.9 and continued[False] < 0.6
+
+
+# ---------------------------------------------------------------- edges
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_a_model_compiles_as_one_graph_and_can_be_exported(name, need_weights):
+    model = TinyTransformer(10, dim=8, num_heads=2, positions=SCHEMES[name](), causal=True).eval()
+    tokens = torch.arange(8)[None]
+    wanted = model(tokens, need_weights=need_weights)[0]
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    assert agree(compiled(tokens, need_weights=need_weights)[0], wanted, *(8,) * 8, size=8)
+    exported = torch.export.export(model, (tokens,), {"need_weights": need_weights}).module()
+    assert agree(exported(tokens, need_weights=need_weights)[0], wanted, *(8,) * 8, size=8)
+    with pytest.raises(ValueError, match="from 0 to 9, got 3 to 12"):
+        model(torch.tensor([[3, 12]]))  # and is as careful as before where numbers are known
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8])
+def test_tokens_may_be_whole_numbers_of_any_kind(dtype):
+    model = TinyTransformer(10, dim=8, causal=True)
+    tokens = torch.tensor([[1, 2, 3]])
+    assert torch.equal(model(tokens.to(dtype))[0], model(tokens)[0])
+    longer = model.generate(tokens.to(dtype), 2)
+    assert longer.dtype == dtype
+    assert torch.equal(longer.long(), model.generate(tokens, 2))
+
+
+def test_numpy_s_whole_numbers_are_sizes():
+    sizes = {"dim": np.int64(8), "num_heads": np.int32(2), "num_layers": np.int64(2), "hidden": np.int16(4)}
+    model = TinyTransformer(np.int64(10), causal=True, **sizes)
+    assert model.generate(torch.tensor([[1]]), np.int64(3)).shape == (1, 4)
+
+
+@pytest.mark.parametrize("positions", ["rope", RotaryEncoding, 3, nn.Embedding(4, 8)])
+@pytest.mark.parametrize(
+    "make", [MultiHeadAttention, TransformerBlock, lambda dim, heads, **p: TinyTransformer(4, dim=dim, **p)]
+)
+def test_positions_that_are_no_scheme_are_refused(make, positions):
+    with pytest.raises(ValueError, match="positions must be a scheme of"):
+        make(8, 2, positions=positions)

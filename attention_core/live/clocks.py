@@ -39,7 +39,9 @@ class Clocks(View):
         self.show(None)
 
     def show(self, content: Tensor | None) -> None:
-        self.table = torch.zeros(2, 2) if content is None else content.detach().float().clone()
+        self.table = (
+            torch.zeros(2, 2, dtype=torch.float32) if content is None else content.detach().float().clone()
+        )
         table = self.table.contiguous().numpy()
         self._frame = {"shape": list(table.shape), "table": table.tobytes()}
 

@@ -16,4 +16,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str):
     if name not in __dir__():
         raise AttributeError(f"there is no check.{name}; there are {', '.join(__dir__())}")
-    return getattr(importlib.import_module(f"{exercises.__name__}.{name}"), name)
+    exercise = getattr(importlib.import_module(f"{exercises.__name__}.{name}"), name)
+    exercise.known_as = name  # for the line that shows how to repeat an example
+    return exercise

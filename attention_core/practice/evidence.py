@@ -8,10 +8,11 @@ from torch import Tensor
 from attention_core import probes
 from attention_core._saying import number
 from attention_core.agreement import SAME
-from attention_core.practice.exercise import Trial, same
+from attention_core.practice.exercise import Trial, coarser, same
 from attention_core.probes import Verdict
 
 _AVERAGE = "output = weights @ value"
+_NOT_AVERAGED = "the weights are right; the output does not average the values by them"
 
 
 def about_shares(trials: list[Trial], _answer) -> Iterator[Verdict]:
@@ -49,12 +50,12 @@ def _about_numbers(trials: list[Trial]) -> Iterator[Verdict]:
     """Of output and weights: which of the two is wrong, and whether the scores are off by a factor."""
     wrong = [t for t in trials if not t.right]
     (output, weights), (_, right) = wrong[0].got, wrong[0].expected
-    if same(weights, right):
-        yield Verdict(
-            _AVERAGE, False, "the weights are right; the output does not average the values by them"
-        )
-        return
     values = wrong[0].case.inputs[2] if len(wrong[0].case.inputs) > 2 else None  # a module makes its own
+    if same(weights, right):
+        # what a module does behind the average is its own, so no more can be said of it
+        said = _NOT_AVERAGED if values is not None else "the weights are right: look at what comes after them"
+        yield Verdict(_AVERAGE if values is not None else "output", False, said)
+        return
     if values is not None and same(output, weights.to(values.dtype) @ values):
         yield Verdict(_AVERAGE, True, "the output follows from the weights, so look before it")
     if (
@@ -68,14 +69,14 @@ def _first(*verdicts: Verdict | None) -> Verdict | None:
 
 
 def _shares(weights: Tensor) -> Verdict | None:
-    rows = weights.detach().reshape(-1, weights.shape[-1]).double()
+    rows, near = weights.detach().reshape(-1, weights.shape[-1]).double(), SAME * max(1.0, coarser(weights))
     if not rows.isfinite().all():
         return Verdict("shares are numbers", False, f"one is {number(rows[~rows.isfinite()][0])}")
-    if rows.min() < -SAME:
+    if rows.min() < -near:
         return Verdict("no share below 0", False, f"the smallest is {number(rows.min())}")
     off = (rows.sum(-1) - 1).abs()
-    if off.max() > SAME:
-        row = int((off > SAME).int().argmax())
+    if off.max() > near:
+        row = int((off > near).int().argmax())
         return Verdict("rows sum to one", False, f"row {row} sums to {number(rows[row].sum())}")
     return None
 
@@ -87,6 +88,8 @@ def _sharpness(got: Tensor, expected: Tensor) -> Verdict | None:
     """
     x, y = expected.detach().double(), got.detach().double()
     seen = x > 1e-6
+    if _shares(got) is not None:
+        return None  # whatever the scores were, these are no shares of them
     if not y.isfinite().all() or (seen != (y > 1e-9)).any():
         return None
     x, y = (_centred(z.clamp(min=1e-12).log(), seen) for z in (x, y))

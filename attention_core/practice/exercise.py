@@ -5,20 +5,23 @@ more is one more file in `exercises/`, in which a variable of the file's name ho
 """
 
 import contextlib
+import functools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention_core._asking import first_largest
 from attention_core._calling import Failed, Part, call, copies, formed, takes
 from attention_core._saying import a, in_words, number
 from attention_core.agreement import SAME
 from attention_core.practice.result import Example, Result, Status
-from attention_core.practice.source import line_to_look_at, placeholder, untouched
+from attention_core.practice.slopes import Slope, is_float, slopes
+from attention_core.practice.source import CUT, cuts, line_to_look_at, placeholder, untouched
+from attention_core.practice.traced import wrong_line
 from attention_core.probes import Verdict
 
 _MOST_ROWS = 8  # of an example that is shown whole
@@ -38,8 +41,17 @@ _DIFFERS = "not right yet: {part} differs"
 _DIFFER = "not right yet: {part} differ"
 _PROPERTY = "not right yet: a property fails"
 _PROPERTIES = "not right yet: {n} properties fail"
+_ASKED = "It was asked for {words}."
 _OFF = "{part}[{place}] is off by {off}."
 _NO_NUMBER = "{part}[{place}] is NaN or ∞."
+_NO_SLOPE = "the numbers are right, but nothing can learn through them: the gradient of {name} is 0"
+_SLOPE = "the numbers are right, the gradient is not: that of {name} is off by {off}"
+_NO_WAY_BACK = "One thing to know: it writes over numbers that torch needs for a gradient, so nothing learns."
+_NARROWED = "the numbers are right, but float64 goes in, and what comes out has lost half of its digits"
+_NARROWS = (r"float32|\.float\(\)|dtype", r"zeros|empty|ones|full")
+_NOTHING_LEARNS = "One thing to know: its numbers leave torch on the way, so nothing can learn through it."
+_ALONE = "give the function alone: the check calls it with inputs of its own"
+_CLASS = "give a function; this is the class {name}. Of a module, give one that is made"
 _DICE = "the same inputs give another answer each time: is dropout, or another dice, on?"
 
 
@@ -65,7 +77,8 @@ class Case:
     stage: mistakes at an early stage are named before later ones are looked at, so that two mistakes at
     two stages are told one after the other. Within a stage the smallest case comes first. hint: said when
     the answer raises here. beside: what to show next to expected and got, as (name, tensor). near: how far
-    apart two right answers may be.
+    apart two right answers in float32 may be. repeat: what the learner would call the answer with, where that
+    is not `inputs`.
     """
 
     words: str
@@ -74,6 +87,7 @@ class Case:
     hint: str = ""
     beside: tuple[tuple[str, Tensor], ...] = ()
     near: float = SAME
+    repeat: Callable[[], tuple] | None = None
 
 
 class Stop(Failed):
@@ -97,13 +111,18 @@ class Stop(Failed):
         return Result(exercise, self.status, headline, self.bug, self.details, where=self.where)
 
 
+Subject = tuple[Callable, tuple]  # the function to call, and what cases, reference and bugs get first
+
+
 @dataclass(frozen=True)
 class Trial:
     """One case, what should come out, and what came out: an answer, or failed, where the call gave none.
 
-    form: what is wrong with the answer's form. changed, printed: as in `Called`.
+    subject: what was called, and the arguments that reference and bugs get first. form: what is wrong with
+    the answer's form. changed, printed: as in `Called`.
     """
 
+    subject: Subject
     case: Case
     expected: tuple[Tensor, ...]
     got: object = None
@@ -117,17 +136,27 @@ class Trial:
         unhurt = self.failed is None and self.form is None
         return unhurt and same(parts(self.got), self.expected, self.case.near)
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether float64 came in, and less came out."""
+        wide = any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in self.case.inputs)
+        return wide and any(is_float(x) and x.dtype != torch.float64 for x in parts(self.got))
 
-@dataclass(frozen=True, repr=False)
+
+@dataclass(repr=False)
 class Exercise:
     """A check: call it with the learner's answer, and it says what it found.
 
     name: shown to the learner. parts: what the answer returns, by name. reference: the right function.
     cases: a function that makes them, of what `prepare` gives. bugs: the known mistakes. passed: what was
-    checked, in a sentence. prepare: turns the answer into `(function to call, arguments that cases,
-    reference and bugs get first)`; may raise Stop. explain: `(trials, function or module)` to verdicts, asked
-    when no known mistake fits; the trials are those up to the first wrong stage. show: the part to show
-    first.
+    checked, in a sentence. prepare: turns the answer into subjects, each of which is tried with cases of its
+    own, as a module of several sizes is; may raise Stop. explain: `(trials, function or module)` to verdicts,
+    asked when no known mistake fits; the trials are those up to the first wrong stage. show: the part to show
+    first. of_module: whether the answer is a module, or its class. learns: the last stage in whose cases
+    gradients are compared, too; -1 for none.
+
+    inputs: what the last example was called with; they stay until the next, so that it can be repeated.
+    known_as: the name by which `check` has it.
     """
 
     name: str
@@ -136,16 +165,22 @@ class Exercise:
     cases: Callable[..., list[Case]]
     bugs: tuple[Bug, ...]
     passed: str
-    prepare: Callable[..., tuple[Callable, tuple]] = lambda answer: (answer, ())
+    prepare: Callable[..., list[Subject]] = lambda answer: [(answer, ())]
     explain: Callable[..., Iterable[Verdict]] = lambda trials, answer: ()
     show: str = ""
+    learns: int = -1
+    of_module: bool = False
+    known_as: str = field(default="", init=False)
+    inputs: tuple = field(default=(), init=False)
 
     def __repr__(self) -> str:
         return f"the check of {self.name}: call it with your answer"
 
-    def __call__(self, answer=...) -> Result:
-        """What is right or wrong about the answer; never raises."""
+    def __call__(self, answer=..., *more, **named) -> Result:
+        """What is right or wrong about the answer, which is given alone; never raises."""
         try:
+            if more or named:
+                raise Stop("wrong", _ALONE, bug="not-alone")
             with _quiet():
                 return self._judged(answer)
         except Stop as stop:
@@ -160,18 +195,18 @@ class Exercise:
         if not callable(answer):
             said = "give the function itself, without brackets; this is {thing}"
             raise Stop("wrong", said, bug="not-a-function", thing=a(answer))
-        function, first = self.prepare(answer)
-        trials = self._trials(function, first)
-        result = self._found(trials, answer, function, first)
+        if isinstance(answer, type) and not self.of_module:
+            raise Stop("wrong", _CLASS, bug="not-a-function", name=answer.__name__)
+        trials = [trial for subject in self.prepare(answer) for trial in self._trials(subject)]
+        result = self._found(trials, answer)
         printed = sum(t.printed for t in trials)
         said = (_PRINTED.format(n=printed),) if printed else ()
         return replace(result, details=(*result.details, *said))
 
-    def _found(self, trials: list[Trial], answer, function: Callable, first: tuple) -> Result:
+    def _found(self, trials: list[Trial], answer) -> Result:
         failing = [t for t in trials if not t.right]
         if not failing:
-            writes = (_WRITES,) if any(t.changed for t in trials) else ()
-            return Result(self.name, "passed", "passed", details=(self.passed, *writes))
+            return self._beyond_the_numbers(trials, answer)
         stage = min(t.case.stage for t in failing)
         failing = [t for t in failing if t.case.stage == stage]
         _unless_unfinished(answer, failing[0])
@@ -179,30 +214,68 @@ class Exercise:
         if not compared:
             raise _stop(failing[0])
         known = [t for t in trials if t.case.stage <= stage and t.failed is None]
-        example = self._example(compared[0], answer, first)
+        example = self._example(compared[0], answer)
         for bug in self.bugs:
-            if any(all(_is(wrong, first, t) for t in known) for wrong in bug.functions):
-                why, where = (bug.why,) if bug.why else (), line_to_look_at(answer, *bug.look_at)
-                return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
-        return replace(self._unknown(compared[0], known, answer, function, first), example=example)
+            for wrong in bug.functions:
+                if all(_is(wrong, t) for t in known):
+                    why = (bug.why,) if bug.why else ()
+                    where = self._where(compared[0], answer, wrong) or line_to_look_at(answer, *bug.look_at)
+                    return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
+        return replace(self._unknown(compared[0], known, answer), example=example)
 
-    def _trials(self, function: Callable, first: tuple) -> list[Trial]:
+    def _where(self, trial: Trial, answer, wrong: Callable) -> tuple[int, str] | None:
+        """The learner's line that made the wrong number, if one left what the known mistake makes."""
+        (function, first), case = trial.subject, trial.case
+        alike = functools.partial(same, near=case.near)
+        return wrong_line(answer, function, self.reference, wrong, first, case.inputs, alike)
+
+    def _beyond_the_numbers(self, trials: list[Trial], answer) -> Result:
+        """What is said of an answer whose numbers are right: can it be learnt through, and is it exact?"""
+        known = [_WRITES] if any(t.changed for t in trials) else []
+        for trial in trials:
+            asked = _ASKED.format(words=trial.case.words)
+            if trial.narrowed:
+                where = line_to_look_at(answer, *_NARROWS)
+                return Result(self.name, "wrong", _NARROWED, "single-precision", (asked,), where=where)
+            try:
+                wrong = None if trial.case.stage > self.learns else self._wrong_slope(trial)
+            except Failed:
+                known.append(_NO_WAY_BACK)
+                break
+            if wrong and not wrong.nothing:
+                said = _SLOPE.format(name=wrong.name, off=number(wrong.off))
+                return Result(self.name, "wrong", said, "wrong-gradient", (asked,))
+            if wrong and cuts(answer):
+                said, where = _NO_SLOPE.format(name=wrong.name), line_to_look_at(answer, CUT)
+                return Result(self.name, "wrong", said, "no-gradient", (asked,), where=where)
+            if wrong:  # a loop over plain numbers is a right answer, too
+                known.append(_NOTHING_LEARNS)
+                break
+        return Result(self.name, "passed", "passed", details=(self.passed, *known))
+
+    def _wrong_slope(self, trial: Trial) -> Slope | None:
+        every = slopes(*trial.subject, self.reference, trial.case.inputs)
+        return next((slope for slope in every if not slope.right), None)
+
+    def _trials(self, subject: Subject) -> list[Trial]:
         trials = []
-        for case in self.cases(*first):
-            trials.append(self._tried(function, first, case))
+        for case in self.cases(*subject[1]):
+            trials.append(self._tried(subject, case))
             if trials[-1].failed and trials[-1].failed.what == "too long":
                 break  # the other cases would last as long
         return trials
 
-    def _tried(self, function: Callable, first: tuple, case: Case) -> Trial:
+    def _tried(self, subject: Subject, case: Case) -> Trial:
+        function, first = subject
         expected = parts(self.reference(*first, *copies(case.inputs)))
         expected = tuple(x.detach() for x in expected)
         try:
             called = call(function, *case.inputs)
         except Failed as failed:
-            return Trial(case, expected, failed=failed)
+            return Trial(subject, case, expected, failed=failed)
         shapes = zip(self.parts, expected, strict=True)
-        trial = Trial(case, expected, called.answer, changed=called.changed, printed=called.printed)
+        answered = {"changed": called.changed, "printed": called.printed}
+        trial = Trial(subject, case, expected, called.answer, **answered)
         try:
             formed(called.answer, *(Part(name, tuple(x.shape), x.dtype == torch.bool) for name, x in shapes))
         except Failed as form:
@@ -213,14 +286,14 @@ class Exercise:
         """An answer by its parts; a list in place of a single one is that one, and a wrong one."""
         return (got,) if len(self.parts) == 1 else parts(got)
 
-    def _unknown(self, trial: Trial, known: list[Trial], answer, function: Callable, first: tuple) -> Result:
+    def _unknown(self, trial: Trial, known: list[Trial], answer) -> Result:
         """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
         if trial.form:
             bug = "no-return" if trial.got is None else None
             where = line_to_look_at(answer, r"\breturn\b")
             return Result(self.name, "wrong", in_words(trial.form, _SENTENCES), bug, where=where)
-        dice = [verdict for t in known if (verdict := _repeats(function, t)) is not None]
-        comparable = [t for t in known if not t.form]
+        dice = [verdict for t in known if (verdict := _repeats(t)) is not None]
+        comparable, first = [t for t in known if not t.form], trial.subject[1]
         verdicts = tuple(dice[:1] or self.explain(comparable, first[0] if first else answer))
         fails = sum(not verdict for verdict in verdicts)
         part, place, off = self._furthest(trial)
@@ -234,7 +307,7 @@ class Exercise:
     def _furthest(self, trial: Trial) -> tuple[str, tuple[int, ...], float]:
         """The part that differs, the place where it differs most, and by how much."""
         name, got, expected = self._differing(trial)
-        off = (got.detach().double() - expected.double()).abs().nan_to_num(math.inf)
+        off = (got.detach().double() - expected.double()).abs().nan_to_num(math.inf, math.inf)
         place = torch.unravel_index(torch.tensor(first_largest(off.flatten())), off.shape)
         return name, tuple(int(i) for i in place), float(off.max())
 
@@ -244,7 +317,7 @@ class Exercise:
         ordered = sorted(every, key=lambda part: part[0] != self.show)
         return next((part for part in ordered if not same(*part[1:], trial.case.near)), ordered[0])
 
-    def _example(self, trial: Trial, answer, first: tuple) -> Example | None:
+    def _example(self, trial: Trial, answer) -> Example | None:
         """Expected and got, side by side; nothing when the answer does not even have the parts."""
         if len(self._each(trial.got)) != len(self.parts):
             return None
@@ -255,11 +328,13 @@ class Exercise:
             got, expected = got[lead], expected[lead]
             beside = tuple((what, _within(x, lead)) for what, x in beside)
         words = f"{name}{list(lead) if lead else ''}, for {trial.case.words}"
-        if first:
-            return Example(words, expected, got, beside)
+        if isinstance(trial.subject[0], nn.Module) or isinstance(answer, type | nn.Module):
+            return Example(words, expected, got, beside)  # its parameters were ours
+        self.inputs = trial.case.repeat() if trial.case.repeat else trial.case.inputs
         callee = getattr(answer, "__name__", "")
-        again = f"{callee}(*_.inputs)" if callee.isidentifier() else ""
-        return Example(words, expected, got, beside, trial.case.inputs, again)
+        known = self.known_as and callee.isidentifier()
+        again = f"{callee}(*check.{self.known_as}.inputs)" if known else ""
+        return Example(words, expected, got, beside, self.inputs, again)
 
 
 def random(*shape: int, seed: int, decimals: int | None = None, dtype=torch.float32) -> Tensor:
@@ -294,7 +369,13 @@ def same(got, made, near: float = SAME) -> bool:
         return False
     if (got.dtype == torch.bool) != (made.dtype == torch.bool) or got.is_complex() or got.is_sparse:
         return False
+    near *= max(1.0, coarser(got), coarser(made))
     return torch.allclose(got.detach().double(), made.detach().double(), atol=near, rtol=near, equal_nan=True)
+
+
+def coarser(x: Tensor) -> float:
+    """How many times as far apart as in float32 two right answers of this dtype may be."""
+    return torch.finfo(x.dtype).eps / torch.finfo(torch.float32).eps if is_float(x) else 0.0
 
 
 def unmade(failed: Failed, *details: str) -> Stop:
@@ -307,14 +388,19 @@ def unmade(failed: Failed, *details: str) -> Stop:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings, which end in an error or a wrong number.
+    """No warnings, which end in an error or a wrong number; float32 unless a dtype is given, as in the cases.
 
     The dice fall the same way each time, so that a result can be read twice, and torch's own are left alone.
     """
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
-        yield
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
 
 def _stop(trial: Trial) -> Stop:
@@ -334,19 +420,19 @@ def _unless_unfinished(answer, trial: Trial) -> None:
         raise Stop("not started", _STUB)
 
 
-def _is(wrong: Callable, first: tuple, trial: Trial) -> bool:
+def _is(wrong: Callable, trial: Trial) -> bool:
     """Whether the learner's answer is what this wrong version computes."""
     try:
-        made = wrong(*first, *copies(trial.case.inputs))
+        made = wrong(*trial.subject[1], *copies(trial.case.inputs))
     except Exception:
         return False  # a wrong version need not work for every shape
     return same(trial.got, made, trial.case.near)
 
 
-def _repeats(function: Callable, trial: Trial) -> Verdict | None:
+def _repeats(trial: Trial) -> Verdict | None:
     """A verdict if the function gives another answer each time, which no other evidence could explain."""
     try:
-        again = call(function, *trial.case.inputs).answer
+        again = call(trial.subject[0], *trial.case.inputs).answer
     except Failed:
         return None
     alike = same(parts(trial.got), parts(again), trial.case.near)

@@ -38,11 +38,12 @@ def built(answer, names: tuple[str, ...], *sizes: int, bias: bool = True) -> nn.
             names_of = {"layer": names[i], "other": names[twin]}
             raise Stop("wrong", say, bug="shared-projection", where=_line(answer, names[i]), **names_of)
     _check_nothing_else(module, layers)
+    _check_they_learn(answer, module, names)
     with torch.no_grad():
         for i, parameter in enumerate(module.parameters()):
             # torch's own start is so small that all weights are nearly alike, and mistakes with them
             parameter.copy_(random(*parameter.shape, seed=900 + i) * 0.7 / math.sqrt(layers[0].in_features))
-    return module.eval()
+    return module.float().eval()
 
 
 def begun(answer, sizes: tuple[int, ...]) -> nn.Module:
@@ -53,7 +54,24 @@ def begun(answer, sizes: tuple[int, ...]) -> nn.Module:
         raise Stop("wrong", say, bug="not-a-module", thing=a(answer))
     if kind.forward is nn.Module.forward or untouched(kind.forward):
         raise Stop("not started", "not started yet: forward is still to be written.")
-    return _made(answer, sizes) if isinstance(answer, type) else copy.deepcopy(answer)
+    return _made(answer, sizes) if isinstance(answer, type) else _copied(answer)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """A copy, also of one that keeps what it has computed: torch copies no tensor with a history."""
+    kept: dict[int, torch.Tensor] = {}
+    for part in module.modules():
+        _note_computed(vars(part), kept)
+    return copy.deepcopy(module, kept)
+
+
+def _note_computed(thing, kept: dict[int, torch.Tensor]) -> None:
+    """The tensors with a history in a thing, and in lists and dictionaries that it holds, without theirs."""
+    if isinstance(thing, torch.Tensor) and not thing.is_leaf:
+        kept[id(thing)] = thing.detach().clone()
+    elif isinstance(thing, list | tuple | dict):
+        for one in thing.values() if isinstance(thing, dict) else thing:
+            _note_computed(one, kept)
 
 
 def _made(answer: type, sizes: tuple[int, ...]) -> nn.Module:
@@ -87,6 +105,19 @@ def _check_nothing_else(module: nn.Module, layers: list[nn.Linear]) -> None:
         say, names = "it learns more than attention does: {names}", ", ".join(more[:3])
         all_there_is = _ALL_THERE_IS.format(n=len(layers), dim=layers[0].in_features)
         raise Stop("wrong", say, bug="wrong-parameters", details=(all_there_is,), names=names)
+
+
+def _check_they_learn(answer, module: nn.Module, names: tuple[str, ...]) -> None:
+    """What the optimiser is not given, or what starts so that its gradient stays 0, never learns."""
+    known = {id(p) for p in module.parameters()}
+    for name in names:
+        weight = getattr(module, name).weight
+        if id(weight) not in known:
+            say = "{layer} is not known to nn.Module, so it is not trained: assign it to self.{layer}"
+            raise Stop("wrong", say, bug="not-registered", where=_line(answer, name), layer=name)
+    if isinstance(answer, type) and not any(getattr(module, name).weight.any() for name in names):
+        say = "all projections start at 0: queries and keys then have a gradient of 0, and stay there"
+        raise Stop("wrong", say, bug="starts-at-zero", where=line_to_look_at(answer, r"zeros?_?\(|fill"))
 
 
 def _line(answer, name: str) -> tuple[int, str] | None:

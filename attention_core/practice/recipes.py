@@ -290,7 +290,7 @@ HIDE = (
     ),
     Slip(
         "mask-multiplied",
-        "the scores are multiplied by the mask, and a score of 0 hides nothing: e⁰ is 1",
+        "what is forbidden gets the score 0, and a score of 0 hides nothing: e⁰ is 1",
         "What must get no share needs the score −∞.",
         MASK,
         ({"hide": _multiplied},),

@@ -106,7 +106,7 @@ class Result:
 def _tables(example: Example) -> list[tuple[str, Cells]]:
     """What was given, expected and got, with as many digits as it takes to see a difference."""
     things = [*example.beside, ("expected", example.expected), ("got", example.got)]
-    for digits in (_digits(example.expected, example.got), 4, 6):
+    for digits in (_digits(example.expected, example.got), 4, 6, 9, 12):
         tables = [(name, _cells(thing, digits)) for name, thing in things]
         if tables[-1][1] != tables[-2][1]:
             break
@@ -147,11 +147,15 @@ def _lines(cells: Cells) -> list[str]:
 
 
 def _digits(*things) -> int:
-    """None after the point for numbered entries, else two."""
+    """None after the point for numbered entries, else two, or four where two would show 0 for what is not."""
     plain = [x for x in things if isinstance(x, Tensor) and not x.is_complex() and x.layout == torch.strided]
     numbers = [x.detach().double() for x in plain]
     whole = all(x.isfinite().all() and (x == x.round()).all() for x in numbers)
-    return 0 if whole and any(x.numel() and x.abs().max() > 1 for x in numbers) else 2
+    if whole and any(x.numel() and x.abs().max() > 1 for x in numbers):
+        return 0
+    shown = numbers[0][numbers[0] != 0].abs() if numbers else torch.empty(0)
+    small = float(shown.min()) if shown.numel() else 1.0
+    return 4 if 1e-4 <= small < 0.005 else 2  # else 1/256 were shown as 0.00
 
 
 def _cells(thing, digits: int) -> Cells:

@@ -5,12 +5,15 @@ import contextlib
 import dis
 import inspect
 import io
+import itertools
 import re
 import textwrap
 import tokenize
 from collections.abc import Callable, Iterator
 
 from torch import nn
+
+CUT = r"no_grad|inference_mode|detach|\.data\b|requires_grad|set_grad_enabled"
 
 
 def untouched(answer) -> bool:
@@ -42,7 +45,7 @@ def line_to_look_at(answer, *patterns: str) -> tuple[int, str] | None:
 
 def lines(answer) -> Iterator[tuple[int, str]]:
     """The learner's lines of code, numbered, without decorators, comments and docstrings."""
-    for function in _functions(answer):
+    for function in functions(answer):
         try:
             source, first = inspect.getsourcelines(function)
         except (OSError, TypeError):
@@ -55,7 +58,23 @@ def lines(answer) -> Iterator[tuple[int, str]]:
                 yield first + i - 1, code
 
 
-def _functions(answer) -> list[Callable]:
+def cuts(answer) -> bool:
+    """Whether it says itself, in its lines or above them, that no gradient should go through."""
+    written = " ".join(line for _, line in lines(answer))
+    return bool(re.search(CUT, written)) or any(map(_decorated, functions(answer)))
+
+
+def _decorated(function: Callable) -> bool:
+    try:
+        above = itertools.takewhile(
+            lambda x: not x.lstrip().startswith("def "), inspect.getsourcelines(function)[0]
+        )
+    except (OSError, TypeError):
+        return False
+    return any(re.search(CUT, line) for line in above)
+
+
+def functions(answer) -> list[Callable]:
     """The functions that make up an answer: itself, or the methods of a class, the called one first."""
     if isinstance(answer, nn.Module):
         answer = type(answer)

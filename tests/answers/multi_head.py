@@ -175,7 +175,7 @@ class HeadsWithoutMask(_FourProjections):
         return _attend(self, x, None, (x.shape[-1] / self.num_heads) ** 0.5)
 
 
-@unlisted("output = weights @ value", _only_the_output_is_wrong)
+@unlisted("output", _only_the_output_is_wrong)
 class ProjectedTwice(_FourProjections):
     def forward(self, x, allowed=None):
         output, weights = FromTheFunctions.forward(self, x, allowed)

@@ -94,8 +94,8 @@ class LookUpExplorer(Explorer):
         return at
 
     def compute(self, query, values, temperature, attention):
-        asked = torch.tensor([query])  # (1, 2)
-        key = torch.tensor(list(KEYS.values()))  # (4, 2)
+        asked = torch.tensor([query], dtype=torch.float32)  # (1, 2)
+        key = torch.tensor(list(KEYS.values()), dtype=torch.float32)  # (4, 2)
         value = torch.tensor(list(values.values()), dtype=torch.float32)  # (4, 2)
         try:
             output, weights = call_attention(attention, asked / temperature, key, value)

@@ -50,7 +50,7 @@ _BY_HEAD = {"shape": "{part} should have shape {wanted}, heads first; it has {go
 
 def embed(tokens: list[str]) -> Tensor:
     """Words with their positions: the 8 features of `words.embed` beside 4 cosines and 4 sines, `(n, 16)`."""
-    angles = torch.arange(len(tokens))[:, None] * torch.tensor(RATES)  # (n, 4)
+    angles = torch.arange(len(tokens))[:, None] * torch.tensor(RATES, dtype=torch.float32)  # (n, 4)
     return torch.cat([words.embed(tokens), angles.cos(), angles.sin()], dim=-1)
 
 
@@ -61,14 +61,15 @@ def make_layer(num_heads: int, seed: int | None = None) -> MultiHeadAttention:
     normal numbers. W_V and W_O are normal numbers in both, biases are 0. Nothing was trained.
     """
     with torch.random.fork_rng(devices=[]):  # a reader's own random numbers stay what they are
-        layer = MultiHeadAttention(DIM, num_heads)
+        layer = MultiHeadAttention(DIM, num_heads).float()
     draw = torch.Generator().manual_seed(0 if seed is None else seed)
     with torch.no_grad():
         for parameter in layer.parameters():
             if parameter.ndim == 1:
                 parameter.zero_()
             else:
-                parameter.copy_(torch.randn(DIM, DIM, generator=draw) / math.sqrt(DIM))
+                drawn = torch.randn(DIM, DIM, generator=draw, dtype=torch.float32)
+                parameter.copy_(drawn / math.sqrt(DIM))
         if seed is None:
             for projection, made in zip((layer.to_query, layer.to_key), _by_hand(), strict=True):
                 projection.weight.copy_(made)
@@ -288,7 +289,7 @@ def _remark(weights: Tensor, tokens: list[str]) -> str:
 
 def _by_hand() -> tuple[Tensor, Tensor]:
     """Weights of the query and key projections, `(16, 16)` each: a row makes one dimension."""
-    asks, offers = torch.zeros(DIM, DIM), torch.zeros(DIM, DIM)
+    asks, offers = torch.zeros(2, DIM, DIM, dtype=torch.float32)
     for row, features in enumerate(_ASKS_OFFERS):
         for made, wanted in zip((asks, offers), features, strict=True):
             for feature, strength in wanted.items():

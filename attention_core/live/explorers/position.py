@@ -213,7 +213,7 @@ def _schemes() -> dict[str, PositionalEncoding]:
             "ALiBi": ALiBi(HEADS),
             "relative": RelativeEncoding(DIM, 4),
         }
-    return schemes
+    return {name: scheme.float() for name, scheme in schemes.items()}
 
 
 def _order(n: int, shuffle: int) -> list[int]:

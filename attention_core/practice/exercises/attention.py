@@ -1,6 +1,5 @@
 """Attention: scores, weights, output, with a mask and without."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -12,7 +11,7 @@ from attention_core.attention import scaled_dot_product_attention
 from attention_core.masks import causal_mask
 from attention_core.practice import recipes
 from attention_core.practice.evidence import about_attention
-from attention_core.practice.exercise import Case, Exercise, Stop, by_place, random
+from attention_core.practice.exercise import Case, Exercise, Stop, Subject, by_place, random
 from attention_core.practice.source import line_to_look_at
 
 
@@ -63,11 +62,11 @@ def _cases() -> list[Case]:
     ]
 
 
-def _with_or_without_mask(answer) -> tuple[Callable, tuple]:
+def _with_or_without_mask(answer) -> list[Subject]:
     """The answer as it is, or one that asks for the fourth argument once a mask is given to it."""
     by_position, by_name = takes(answer)
     if by_position >= 4 or by_name:
-        return by_place(answer), ()
+        return [(by_place(answer), ())]
 
     def call(query, key, value, *allowed):
         if not allowed:
@@ -80,7 +79,7 @@ def _with_or_without_mask(answer) -> tuple[Callable, tuple]:
             where=line_to_look_at(answer, r"\bdef\b|lambda"),
         )
 
-    return call, ()
+    return [(call, ())]
 
 
 attention = Exercise(
@@ -93,4 +92,5 @@ attention = Exercise(
     prepare=_with_or_without_mask,
     explain=about_attention,
     show="weights",
+    learns=2,
 )

@@ -66,5 +66,5 @@ count_parameters = Exercise(
         ),
     ),
     "Checked: three widths, with 1, 2 and 8 heads.",
-    prepare=lambda answer: (_counted(answer), ()),
+    prepare=lambda answer: [(_counted(answer), ())],
 )

@@ -13,11 +13,14 @@ SUSPECTS: dict[str, Callable] = {
 }
 
 
-def hunt(**found) -> Result:
+def hunt(*given, **found) -> Result:
     """Does the probe named for each suspect expose it? `check.hunt(suspect_a=probes.causality, …)` runs it.
 
     Parity does not count: it says that a function differs from ours, not which property it lacks.
     """
+    if given:
+        said = "name each suspect: check.hunt(suspect_a=probes.causality, …), or check.hunt(**found)"
+        return Result("bug hunt", "wrong", said)
     if unknown := sorted(set(found) - set(SUSPECTS)):
         return Result(
             "bug hunt", "wrong", f"there is no {unknown[0]}; the suspects are {', '.join(SUSPECTS)}"

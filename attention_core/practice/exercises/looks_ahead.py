@@ -100,5 +100,5 @@ looks_ahead = Exercise(
         ),
     ),
     "Checked: two right models, one without a mask, and one whose mask is off by one.",
-    prepare=lambda answer: (_probed(answer), ()),
+    prepare=lambda answer: [(_probed(answer), ())],
 )

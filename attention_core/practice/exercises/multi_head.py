@@ -1,7 +1,6 @@
 """Multi-head attention: split, attend, merge, project."""
 
 import math
-from collections.abc import Callable
 
 from torch import nn
 
@@ -9,7 +8,7 @@ from attention_core.attention import MultiHeadAttention
 from attention_core.masks import causal_mask
 from attention_core.practice import recipes
 from attention_core.practice.evidence import about_attention
-from attention_core.practice.exercise import Case, Exercise, by_place, random
+from attention_core.practice.exercise import Case, Exercise, Subject, by_place, random
 from attention_core.practice.layers import PROJECTION_SLIPS, PROJECTIONS, attend, with_projections
 from attention_core.practice.modules import built
 from attention_core.practice.recipes import Slip
@@ -18,6 +17,7 @@ from attention_core.practice.reshapes import RESHAPES, merge_across_words, split
 _ALL = (*PROJECTIONS, "to_output")
 
 
+_SIZES = ((12, 2), (8, 4), (15, 3))  # dim and heads: no two have d_k, or heads, in common
 _ONE = {"split": lambda layer, x: x.unsqueeze(1), "merge": lambda layer, x: x.squeeze(1)}
 _SLIPS = (
     Slip(
@@ -92,10 +92,10 @@ def _cases(module: nn.Module, layer: MultiHeadAttention) -> list[Case]:
     ]
 
 
-def _several_heads(answer) -> tuple[Callable, tuple]:
-    heads = 2 if isinstance(answer, type) else getattr(answer, "num_heads", 2)
-    module = built(answer, _ALL, 12, heads)
-    return by_place(module), (module, with_projections(module, heads))
+def _several_heads(answer) -> list[Subject]:
+    sizes = _SIZES if isinstance(answer, type) else [(12, getattr(answer, "num_heads", 2))]
+    modules = [(built(answer, _ALL, dim, heads), heads) for dim, heads in sizes]
+    return [(by_place(module), (module, with_projections(module, heads))) for module, heads in modules]
 
 
 multi_head = Exercise(
@@ -108,4 +108,6 @@ multi_head = Exercise(
     prepare=_several_heads,
     explain=about_attention,
     show="weights",
+    learns=1,
+    of_module=True,
 )

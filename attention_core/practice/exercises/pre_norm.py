@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attention_core.masks import causal_mask
-from attention_core.practice.exercise import Bug, Case, Exercise, Stop, random
+from attention_core.practice.exercise import Bug, Case, Exercise, Stop, Subject, random
 from attention_core.practice.modules import begun
 
 _PARTS = ("attention", "norm_1", "norm_2", "feed_forward")
@@ -36,7 +36,7 @@ def block(
     return norm(after[1], ((normed if from_normed else x) if keep[1] else 0) + thought), weights
 
 
-def _made(answer) -> tuple[Callable, tuple]:
+def _made(answer) -> list[Subject]:
     """The learner's block, with norms that do something, so that it matters which is used where."""
     module = begun(answer, (8, 2))
     missing = [name for name in _PARTS if not isinstance(getattr(module, name, None), nn.Module)]
@@ -46,7 +46,7 @@ def _made(answer) -> tuple[Callable, tuple]:
         for place, name in enumerate(("norm_1", "norm_2")):
             for parameter in getattr(module, name).parameters():
                 parameter.add_(0.3 * random(*parameter.shape, seed=70 + place))
-    return module, (module,)
+    return [(module, (module,))]
 
 
 def _placed(**changes) -> tuple[Callable, ...]:
@@ -125,4 +125,6 @@ pre_norm = Exercise(
     ),
     "Checked: both norms before their parts, both sums, and a mask.",
     prepare=_made,
+    learns=1,
+    of_module=True,
 )

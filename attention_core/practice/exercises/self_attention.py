@@ -1,16 +1,16 @@
 """Self-attention: three projections of the words, then attention."""
 
-from collections.abc import Callable
-
 from torch import nn
 
 from attention_core.attention import SelfAttention
 from attention_core.masks import causal_mask
 from attention_core.practice import recipes
 from attention_core.practice.evidence import about_attention
-from attention_core.practice.exercise import Case, Exercise, by_place, random
+from attention_core.practice.exercise import Case, Exercise, Subject, by_place, random
 from attention_core.practice.layers import PROJECTION_SLIPS, PROJECTIONS, attend, with_projections
 from attention_core.practice.modules import built
+
+_DIMS = (4, 7)  # of two widths: else √4 and 2 were the same
 
 
 def _cases(module: nn.Module, layer: SelfAttention) -> list[Case]:
@@ -31,9 +31,12 @@ def _cases(module: nn.Module, layer: SelfAttention) -> list[Case]:
     ]
 
 
-def _one_head(answer) -> tuple[Callable, tuple]:
-    module = built(answer, PROJECTIONS, 4, bias=False)
-    return by_place(module), (module, with_projections(module))
+def _one_head(answer) -> list[Subject]:
+    modules = [
+        built(answer, PROJECTIONS, dim, bias=False)
+        for dim in (_DIMS if isinstance(answer, type) else _DIMS[:1])
+    ]
+    return [(by_place(module), (module, with_projections(module))) for module in modules]
 
 
 self_attention = Exercise(
@@ -46,4 +49,6 @@ self_attention = Exercise(
     prepare=_one_head,
     explain=about_attention,
     show="weights",
+    learns=2,
+    of_module=True,
 )

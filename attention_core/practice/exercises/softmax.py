@@ -72,4 +72,5 @@ softmax = Exercise(
     _bugs(),
     "Checked: rows, batches, a single row, float64, scores of a thousand, and scores of −∞.",
     explain=about_shares,
+    learns=1,
 )

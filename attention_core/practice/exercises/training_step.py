@@ -120,6 +120,6 @@ training_step = Exercise(
         ),
     ),
     "Checked: loss and parameters after one step and after three, and answers that are not determined.",
-    prepare=lambda answer: (_trained(answer), ()),
+    prepare=lambda answer: [(_trained(answer), ())],
     show="losses",
 )

@@ -1,0 +1,114 @@
+"""Which of the learner's lines made the wrong number: what each line leaves, beside what ours leave.
+
+A known mistake is a function of ours, as the right answer is. What only the mistaken one computes on its way
+is wrong; the first line of the learner's that leaves such a number is the one to look at.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+
+from torch import Tensor
+
+from attention_core._calling import Failed, call, copies
+from attention_core.practice.source import functions, lines
+
+_OURS = f"{Path(__file__).parents[1]}{os.sep}"
+_MOST = 500  # tensors that are kept of one call: a loop may leave many
+
+Left = list[tuple[int, Tensor]]  # the number of a line, and what it left; in the order in which they came
+
+
+def wrong_line(
+    answer, function: Callable, right: Callable, wrong: Callable, first: tuple, inputs: tuple, same: Callable
+) -> tuple[int, str] | None:
+    """Number and text of the learner's line that first left what `wrong` computes and `right` does not.
+
+    Args: answer: what the learner wrote; function: what is called, with `inputs`. right, wrong: ours, called
+    with `first` and `inputs`. same: whether two tensors are alike. None if no line left any such number.
+    """
+    written = dict(lines(answer))
+    codes = {code for f in functions(answer) for code in _within(f.__code__)}
+    theirs = _left_by(function, inputs, codes.__contains__)
+    good, bad = ([x for _, x in _left_by(f, (*first, *inputs), _is_ours)] for f in (right, wrong))
+    bad = [x for x in bad if not any(same(x, y) for y in good)]
+    for line, x in theirs:
+        if line in written and any(same(x, y) for y in bad):
+            return line, written[line]
+    return None
+
+
+def _left_by(function: Callable, inputs: tuple, watched: Callable[[CodeType], bool]) -> Left:
+    """What the lines of the watched code left, while the function was called."""
+    left: Left = []
+
+    def run(*arguments):
+        with _watching(left, watched):
+            answer = function(*arguments)
+        left.extend((0, x) for x in _tensors(answer))  # also where no line of its own was watched
+        return answer
+
+    with contextlib.suppress(Failed):  # a wrong version of ours need not work for every shape
+        call(run, *copies(inputs))
+    return left
+
+
+@contextlib.contextmanager
+def _watching(left: Left, watched: Callable[[CodeType], bool]) -> Iterator[None]:
+    """Keeps what each line leaves in a variable, or returns. A debugger sees nothing of the call."""
+
+    def entered(frame: FrameType, event: str, _argument):
+        if not watched(frame.f_code):
+            return None
+        seen, line = dict(frame.f_locals), frame.f_lineno
+        versions = {name: _version(thing) for name, thing in seen.items()}
+
+        def at(frame: FrameType, event: str, argument):
+            nonlocal line
+            if event in ("line", "return"):
+                for name, thing in frame.f_locals.items():
+                    if seen.get(name) is not thing or versions[name] != _version(thing):
+                        seen[name], versions[name] = thing, _version(thing)
+                        keep(line, thing)
+                if event == "return":
+                    keep(line, argument)
+            line = frame.f_lineno
+            return at
+
+        return at
+
+    def keep(line: int, thing) -> None:
+        if len(left) < _MOST:
+            left.extend((line, x.detach().clone()) for x in _tensors(thing))
+
+    before = sys.gettrace()
+    sys.settrace(entered)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def _version(thing) -> int:
+    """How often it was written into."""
+    return thing._version if isinstance(thing, Tensor) else 0
+
+
+def _tensors(thing) -> list[Tensor]:
+    things = thing if isinstance(thing, tuple | list) else (thing,)
+    return [x for x in things if isinstance(x, Tensor)]
+
+
+def _is_ours(code: CodeType) -> bool:
+    return code.co_filename.startswith(_OURS)
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function, and of what is defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _within(constant)
