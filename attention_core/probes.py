@@ -33,7 +33,7 @@ from attention_core._asking import (
 from attention_core._saying import number
 from attention_core.agreement import rounding
 from attention_core.attention import merge_heads, scaled_dot_product_attention, split_heads
-from attention_core.masks import causal_mask
+from attention_core.masks import causal_mask, padding_mask
 
 _SIGNS = {True: "✓", False: "✗", None: "–"}
 
@@ -90,9 +90,11 @@ def _probe(ask: Callable[..., str]) -> Callable[..., Verdict]:
 @_probe
 def rows_sum_to_one(subject: Subject) -> str:
     """Each row of weights shares out exactly 1 over the keys, and no share is below 0."""
-    masks = [None, causal_mask(subject.n_q, subject.n_k)] if subject.takes_mask else [None]
-    for allowed in masks:
-        under = "" if allowed is None else " under a causal mask"
+    masks = {"": None}
+    if subject.takes_mask:
+        masks[" under a causal mask"] = causal_mask(subject.n_q, subject.n_k)
+        masks[" under a padding mask"] = _padding(subject)[:1]  # (1, n_k), as it comes
+    for under, allowed in masks.items():
         weights = flat(subject(*subject.inputs, allowed)[1], 2)  # (any, n_q, n_k)
         broken = ~weights.isfinite()
         if broken.any():
@@ -301,6 +303,7 @@ def parity(subject: Subject, reference: Callable | None = None) -> str:
     masks = {"": None}
     if subject.takes_mask:
         masks[" under a causal mask"] = causal_mask(subject.n_q, subject.n_k)
+        masks[" under a padding mask"] = _padding(subject)
         masks[" with a row that may look nowhere"] = nowhere
     for under, allowed in masks.items():
         answer = subject.twice(*subject.inputs, allowed)
@@ -401,6 +404,11 @@ def module_reference(module: nn.Module) -> Callable | None:
         return to_output(merge_heads(output)), weights
 
     return reference
+
+
+def _padding(subject: Subject) -> Tensor:
+    """The last third of the keys is padding, for every query: `(n_q, n_k)`."""
+    return padding_mask([subject.n_k - subject.n_k // 3], subject.n_k)[0].expand(subject.n_q, -1)
 
 
 def _shuffled(n: int) -> Tensor:

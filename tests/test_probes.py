@@ -160,6 +160,12 @@ def mask_counted_from_the_start(query, key, value, allowed=None):
     return scaled_dot_product_attention(query, key, value, allowed)
 
 
+def padding_of_the_queries(query, key, value, allowed=None):
+    if allowed is not None and len(allowed) == 1:
+        allowed = allowed.transpose(-2, -1)
+    return scaled_dot_product_attention(query, key, value, allowed)
+
+
 def not_scaled(query, key, value, allowed=None):
     weights = _parts(query, key, allowed, scale=1)
     return weights @ value, weights
@@ -195,6 +201,7 @@ BROKEN = {
     twice_the_value: "convex_hull parity",
     squares_only: "rectangular cached_equals_uncached",
     mask_counted_from_the_start: "cached_equals_uncached",
+    padding_of_the_queries: "rows_sum_to_one cached_equals_uncached",
     not_scaled: "parity",
     detached: "gradients",
     half_detached: "gradients",
