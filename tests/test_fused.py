@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from attention_speed import peak
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attention_core import (
@@ -48,3 +49,13 @@ def test_the_fused_kernel_is_reached_and_says_the_same(name, mask, lead):
             fused, nothing = layer(x, allowed=allowed, need_weights=False)
     assert nothing is None
     assert agree(output, fused, DIM, DIM, N, N, DIM, size=32)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_without_weights_at_most_half_of_the_memory_is_needed(name):
+    """The weights, and what makes them, are n² numbers a head; a bias of that size is all that stays of it."""
+    torch.manual_seed(0)
+    layer, x = LAYERS[name](), torch.randn(1, 256, DIM)
+    with torch.no_grad():
+        with_them, without = (peak(lambda w=w: layer(x, need_weights=w)) for w in (True, False))
+    assert without <= with_them / 2
