@@ -16,7 +16,7 @@ from attention_core import (
 )
 from attention_core.agreement import agree
 
-DIM, HEADS, N = 8, 2, 6
+DIM, HEADS, N = 16, 8, 6
 LAYERS = {
     "self": lambda: SelfAttention(DIM),
     "several heads": lambda: MultiHeadAttention(DIM, HEADS),
@@ -53,7 +53,7 @@ def test_the_fused_kernel_is_reached_and_says_the_same(name, mask, lead):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_without_weights_at_most_half_of_the_memory_is_needed(name):
-    """The weights, and what makes them, are n² numbers a head; a bias of that size is all that stays of it."""
+    """The weights, and what makes them, are n² numbers a head; what stays is a bias of that size."""
     torch.manual_seed(0)
     layer, x = LAYERS[name](), torch.randn(1, 256, DIM)
     with torch.no_grad():
