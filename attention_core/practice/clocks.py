@@ -21,12 +21,13 @@ def angles_of(
     exponent: Callable | None = None,
     position: Callable | None = None,
     spin: Callable | None = None,
+    frequency: Callable | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> Tensor:
     """(n, dim / 2): p / base^(2i/dim). Each step stands on a line, so that a learner's can be found by it.
 
-    pair: of the number of a pair, another. exponent: of it, dim and n, another than 2i/dim. position: of all
-    positions, others. spin: of the angles, others.
+    pair: of the number of a pair, another. exponent: of it, dim and n, another than 2i/dim. frequency: of 2i,
+    dim and base, another. position: of all positions, others. spin: of the angles, others.
     """
     number = torch.arange(dim // 2, dtype=dtype)
     number = number if pair is None else pair(number)
@@ -34,7 +35,7 @@ def angles_of(
     share = even / dim if exponent is None else exponent(number, dim, n)
     against = -share
     power = float(base) ** share
-    omega = float(base) ** against
+    omega = float(base) ** against if frequency is None else frequency(even, dim, float(base))
     across = omega[None]
     places = torch.arange(n, dtype=dtype)
     places = places if position is None else position(places)
@@ -96,6 +97,28 @@ _ANGLES = (
         "torch.arange(0, dim, 2) is 2i already, and needs no other 2.",
         _POWER,
         {"exponent": lambda i, dim, n: 4 * i / dim},
+    ),
+    (
+        "exponent-odd",
+        "the exponent of pair i is (2i + 1)/dim; it should be 2i/dim",
+        "",
+        _POWER,
+        {"exponent": lambda i, dim, n: (2 * i + 1) / dim},
+    ),
+    (
+        "exponent-not-divided",
+        "the exponent of pair i is 2i; it should be 2i/dim",
+        "",
+        _POWER,
+        {"exponent": lambda i, dim, n: 2 * i},
+    ),
+    (
+        "power-first",
+        "dim divides the power, not the exponent: ** comes before /, so 2i/dim needs its own brackets",
+        "",
+        _POWER,
+        {"frequency": lambda even, dim, base: base**-even / dim},
+        {"frequency": lambda even, dim, base: dim / base**even},
     ),
     (
         "exponent-late",

@@ -303,3 +303,18 @@ def the_future_costs_double(num_heads, n):
 @unlisted("bias table should be a tensor; it is a list", lambda f: isinstance(f(2, 2), list))
 def nested_lists(num_heads, n):
     return with_three_loops(num_heads, n).tolist()
+
+
+@known("brackets-missing")
+def two_to_the_minus_eight_alone(num_heads, n):
+    return _priced(2.0**-8 * _heads(num_heads) / num_heads, _apart(n))
+
+
+@known("brackets-missing")
+def divided_after_the_power(num_heads, n):
+    return _priced(2.0 ** (-8 * _heads(num_heads)) / num_heads, _apart(n))
+
+
+@known("distance-forgotten")
+def one_price_for_all_words(num_heads, n):
+    return _priced(2.0 ** (-8 * _heads(num_heads) / num_heads), 1 - torch.eye(n))

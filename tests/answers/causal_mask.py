@@ -226,3 +226,8 @@ def twice_as_wide(n):
 @unlisted("mask should be a tensor; it is a list", lambda f: isinstance(f(2), list))
 def lists(n):
     return [[j <= i for j in range(n)] for i in range(n)]
+
+
+@known("only-the-one-before")
+def the_word_before(n):
+    return torch.ones(n, n).tril(-1).triu(-1).bool()

@@ -395,3 +395,16 @@ def twice_as_long(x, base=10000.0):
 @unlisted("position 0 is not turned", lambda f: f(torch.tensor([[1.0, 0.0]]))[0, 0] < 0.9)
 def half_a_position_too_far(x, base=10000.0):
     return taking_turns(*_turned(x, frequencies(x.shape[-1], base), first=0.5))
+
+
+@known("only-the-first-pair")
+def one_pair_alone(x, base=10000.0):
+    turned, p = x.clone(), torch.arange(x.shape[-2])
+    turned[..., 0] = x[..., 0] * p.cos() - x[..., 1] * p.sin()
+    turned[..., 1] = x[..., 0] * p.sin() + x[..., 1] * p.cos()
+    return turned
+
+
+@known("x-kept")
+def x_and_turned(x, base=10000.0):
+    return x + pairs_turned(x, base)

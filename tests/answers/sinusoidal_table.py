@@ -110,7 +110,7 @@ def in_degrees(n, dim, base=10000.0):
     return taking_turns(angles.sin(), angles.cos())
 
 
-@unlisted("table should have shape (4, 4); it has (4, 2)", lambda f: f(4, 4).shape == (4, 2))
+@known("half-the-columns")
 def only_the_sines(n, dim, base=10000.0):
     return (torch.arange(n)[:, None] * frequencies(dim, base)).sin()
 
@@ -335,4 +335,51 @@ def cosines_below_0(n, dim, base=10000.0):
 @unlisted("not right yet: table differs", lambda f: 0.94 < f(2, 2)[1, 0] < 0.96)  # sin 1.25, not sin 1
 def a_little_too_fast(n, dim, base=10000.0):
     angles = 1.25 * _angles(n, dim, base)
+    return taking_turns(angles.sin(), angles.cos())
+
+
+@known("exponent-not-divided")
+def exponent_2i(n, dim, base=10000.0):
+    angles = torch.arange(n)[:, None] / base ** torch.arange(0, dim, 2)
+    return taking_turns(angles.sin(), angles.cos())
+
+
+@known("power-first")
+def without_brackets(n, dim, base=10000.0):
+    omega = base ** -torch.arange(0, dim, 2) / dim
+    angles = torch.arange(n)[:, None] * omega
+    return taking_turns(angles.sin(), angles.cos())
+
+
+@known("power-first")
+def without_brackets_below_the_line(n, dim, base=10000.0):
+    angles = torch.arange(n)[:, None] / (base ** torch.arange(0, dim, 2) / dim)
+    return taking_turns(angles.sin(), angles.cos())
+
+
+@known("sine-divided")
+def divided_outside(n, dim, base=10000.0):
+    p, power = torch.arange(n)[:, None], base ** (torch.arange(0, dim, 2) / dim)
+    return taking_turns(p.sin() / power, p.cos() / power)
+
+
+@known("one-row-too-few")
+def positions_before_the_last(n, dim, base=10000.0):
+    return filled_by_columns(n - 1, dim, base)
+
+
+@known("one-row-too-many")
+def positions_up_to_n(n, dim, base=10000.0):
+    angles = torch.arange(0, n + 1)[:, None] * frequencies(dim, base)
+    return taking_turns(angles.sin(), angles.cos())
+
+
+@unlisted("table should have shape (4, 4); it has (4, 8)", lambda f: f(4, 4).shape == (4, 8))
+def twice_as_wide(n, dim, base=10000.0):
+    return filled_by_columns(n, dim, base).repeat(1, 2)
+
+
+@known("exponent-odd")
+def from_1_in_steps_of_2(n, dim, base=10000.0):
+    angles = torch.arange(n)[:, None] / base ** (torch.arange(1, dim + 1, 2) / dim)
     return taking_turns(angles.sin(), angles.cos())

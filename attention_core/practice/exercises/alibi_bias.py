@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from attention_core._saying import number
 from attention_core.practice.clocks import changed
 from attention_core.practice.exercise import Bug, Case, Exercise, Trial
 from attention_core.probes import Verdict
@@ -148,30 +147,29 @@ def _about_prices(trials: list[Trial], _answer) -> Iterator[Verdict]:
     got, wanted = trial.got.detach().double(), trial.expected[0].double()
     if not got.isfinite().all():
         return
-    own, near = got.diagonal(dim1=-2, dim2=-1), 1e-6
+    own, apart, near = got.diagonal(dim1=-2, dim2=-1), (got - got.mT).abs(), 1e-3
     found = []
-    if own.abs().max() > near:
+    if (own.abs() > near).any():
         h, p = (own.abs() > near).nonzero()[0].tolist()
-        said = f"head {h + 1} adds {number(own[h, p])} for word {p} and itself"
+        said = f"head {h + 1} adds {_exactly(own[h, p])} for word {p} and itself"
         found.append(Verdict("a word itself costs nothing", False, said))
-    if (got - got.mT).abs().max() > near:
-        h, p, q = ((got - got.mT).abs() > near).nonzero()[0].tolist()
-        one, other = number(got[h, p, q]), number(got[h, q, p])
+    if (apart > near).any():
+        h, p, q = (apart > near).nonzero()[0].tolist()
+        one, other = _exactly(got[h, p, q]), _exactly(got[h, q, p])
         said = f"head {h + 1} adds {one} at ({p}, {q}), and {other} at ({q}, {p})"
         found.append(Verdict("both sides cost the same", False, said))
     if not found and got.shape[-1] > 1:
-        steps = torch.stack([-got[:, 0, 1], -wanted[:, 0, 1]])
-        if ((steps[0] - steps[1]).abs() > near).any():
-            h = int(((steps[0] - steps[1]).abs() > near).nonzero()[0])
-            said = (
-                f"head {h + 1} pays {_exactly(steps[0, h])} for a distance of 1, not {_exactly(steps[1, h])}"
-            )
+        pays, should = -got[:, 0, 1], -wanted[:, 0, 1]
+        off = (pays - should).abs() > near
+        if off.any():
+            h = int(off.nonzero()[0])
+            said = f"head {h + 1} pays {_exactly(pays[h])} for a distance of 1, not {_exactly(should[h])}"
             found.append(Verdict("the slope of each head", False, said))
-    yield from found[:2]
+    yield from found
 
 
 def _exactly(x: Tensor) -> str:
-    return f"{x.item():.4g}".replace("-", "−")
+    return f"{x.item() + 0.0:.4g}".replace("-", "−")
 
 
 alibi_bias = Exercise(
@@ -282,6 +280,16 @@ alibi_bias = Exercise(
             (_with(slopes=lambda right, h, heads: 2 ** -torch.linspace(1, 8, heads)),),
         ),
         Bug(
+            "brackets-missing",
+            f"not all of the exponent is one: ** comes before * and /; {_SHOULD}, with brackets",
+            "",
+            _SLOPES,
+            (
+                _with(slopes=lambda right, h, heads: 2.0**-8 * h / heads),
+                _with(slopes=lambda right, h, heads: 2.0 ** (-8.0 * h) / heads),
+            ),
+        ),
+        Bug(
             "one-slope",
             "all heads pay the same; each should have a slope of its own",
             "",
@@ -307,6 +315,17 @@ alibi_bias = Exercise(
             "",
             (r"\*\* *2\b|square|pow",),
             (_with(distance=_squared),),
+        ),
+        Bug(
+            "distance-forgotten",
+            "all words pay the same, however far away; the price should grow with the distance",
+            "",
+            (),
+            (
+                _with(distance=lambda n: torch.ones(n, n)),
+                _with(distance=lambda n: 1 - torch.eye(n)),
+                _with(distance=lambda n: torch.ones(1, 1)),
+            ),
         ),
         Bug(
             "root-of-distance",

@@ -100,6 +100,13 @@ _BUGS = (
     ),
     Bug("only-itself", "each word sees only itself", "", (r"eye|==",), (lambda n: torch.eye(n) == 1,)),
     Bug(
+        "only-the-one-before",
+        "each word sees only the one before it; it should see itself and all of its past",
+        "",
+        _DRAWN,
+        (lambda n: _band(n, -1, -1),),
+    ),
+    Bug(
         "window",
         "a word sees only the last few words; it should see all of its past",
         "",

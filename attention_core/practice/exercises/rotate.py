@@ -283,6 +283,13 @@ rotate = Exercise(
             ),
         ),
         Bug(
+            "x-kept",
+            "x is added to the turned x; only the turned one should come back",
+            "",
+            (r"x\s*\+|\+\s*x\b|\+=",),
+            (lambda x, base=10000.0: x + _rotate_reference(x, base),),
+        ),
+        Bug(
             "multiplied",
             "x is multiplied by sines or cosines, feature by feature; each pair of x should be turned",
             "A turn mixes the two features of a pair: a cos − b sin, a sin + b cos.",
@@ -294,6 +301,13 @@ rotate = Exercise(
                 changed(_times, layout=halves),
                 changed(_times, layout=lambda cos, sin: halves(sin, cos)),
             ),
+        ),
+        Bug(
+            "only-the-first-pair",
+            "only the first pair turns visibly; pair i should turn by base^(−2i/dim) a position",
+            "",
+            (),
+            (changed(_left_out, features=slice(2, None)),),
         ),
         *bugs_of_angles(_turned),
         Bug(

@@ -61,6 +61,13 @@ def _cosine_of_the_sine(n: int, dim: int, base: float = 10000.0) -> Tensor:
     return in_turn(sin, cos)
 
 
+def _sine_divided(n: int, dim: int, base: float = 10000.0) -> Tensor:
+    places = torch.arange(n, dtype=torch.float64)[:, None]
+    power = float(base) ** (torch.arange(0, dim, 2, dtype=torch.float64) / dim)
+    sin, cos = places.sin() / power, places.cos() / power
+    return in_turn(sin, cos)
+
+
 def _but(n: int, dim: int, base: float = 10000.0, *, rows=slice(None), columns=slice(None)) -> Tensor:
     table = our_table(n, dim, base)
     table[rows, columns] = 0
@@ -138,6 +145,13 @@ sinusoidal_table = Exercise(
             (),
             (_cosine_of_the_sine,),
         ),
+        Bug(
+            "sine-divided",
+            "sine and cosine are divided by base^(2i/dim); the position should be, inside of them",
+            "",
+            (),
+            (_sine_divided,),
+        ),
         *bugs_of_angles(_table),
         Bug(
             "no-pairs",
@@ -198,6 +212,30 @@ sinusoidal_table = Exercise(
             ),
         ),
         Bug(
+            "half-the-columns",
+            "half of the columns are missing: each pair i has two, a sine and its cosine",
+            "",
+            (),
+            (
+                changed(_table, layout=lambda sin, cos: sin.float()),
+                changed(_table, layout=lambda sin, cos: cos.float()),
+            ),
+        ),
+        Bug(
+            "one-row-too-few",
+            "there is one row too few; there are n positions, from 0 to n − 1",
+            "",
+            (r"n\s*-\s*1",),
+            (lambda n, dim, base=10000.0: _table(n - 1, dim, base),),
+        ),
+        Bug(
+            "one-row-too-many",
+            "there is one row too many; there are n positions, from 0 to n − 1",
+            "",
+            (r"n\s*\+\s*1",),
+            (lambda n, dim, base=10000.0: _table(n + 1, dim, base),),
+        ),
+        Bug(
             "squeezed",
             "axes of size 1 are squeezed away; for one position the table is (1, dim), too",
             "",
@@ -209,7 +247,7 @@ sinusoidal_table = Exercise(
             "there are always equally many rows, whatever n is; there should be n",
             "",
             (),
-            tuple((lambda n, dim, base=10000.0, k=k: our_table(k, dim, base)) for k in _LENGTHS),
+            tuple((lambda n, dim, base=10000.0, k=k: _table(k, dim, base)) for k in _LENGTHS),
         ),
         Bug(
             "base-ignored",
