@@ -11,7 +11,7 @@ from attention_core.practice.exercise import Bug, Case, Exercise, Trial
 from attention_core.probes import Verdict
 
 _SLOPES = (r"\*\*|pow\(|exp2?\(|linspace|logspace",)
-_SHOULD = "it should be 2^(−8h/H)"
+_SHOULD = "they should be 2^(−8h/H)"
 _LENGTHS = (8, 9, 10, 16, 32, 60, 64, 100, 128)  # beside 12, that somebody may have written
 
 
@@ -243,7 +243,7 @@ alibi_bias = Exercise(
         ),
         Bug(
             "whole-exponents",
-            f"the exponent is made a whole number, as // does; {_SHOULD}, with /",
+            "the exponent is made a whole number, as // does; slopes should be 2^(−8h/H), with /",
             "Up to 8 heads nothing is lost by it, as 8/H is a whole number there.",
             (r"//|int\(|floor|round|ceil|trunc",),
             (
@@ -281,7 +281,7 @@ alibi_bias = Exercise(
         ),
         Bug(
             "brackets-missing",
-            f"not all of the exponent is one: ** comes before * and /; {_SHOULD}, with brackets",
+            "only a part is the exponent, as ** comes before * and /; slopes should be 2^(−8h/H), in brackets",
             "",
             _SLOPES,
             (
