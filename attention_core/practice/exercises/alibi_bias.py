@@ -281,7 +281,7 @@ alibi_bias = Exercise(
         ),
         Bug(
             "brackets-missing",
-            "only a part is the exponent, as ** comes before * and /; slopes should be 2^(−8h/H), in brackets",
+            "a part alone is the exponent, as ** comes before * and /; slopes should be 2^(−8h/H)",
             "",
             _SLOPES,
             (
