@@ -4,6 +4,7 @@ import torch
 
 import attention_core
 from answers import known, right, unlisted
+from attention_core.practice import check
 
 
 def _apart(n):
@@ -318,3 +319,10 @@ def divided_after_the_power(num_heads, n):
 @known("distance-forgotten")
 def one_price_for_all_words(num_heads, n):
     return _priced(2.0 ** (-8 * _heads(num_heads) / num_heads), 1 - torch.eye(n))
+
+
+@unlisted("the slope of each head", lambda f: "−0.0039" in repr(check.alibi_bias(f)))  # 1/256, not 0.00
+def the_first_head_doubled(num_heads, n):
+    bias = slopes_times_distance(num_heads, n)
+    bias[0] *= 2
+    return bias
