@@ -9,6 +9,7 @@ from torch import Tensor
 from attention_core.practice.exercise import Bug
 
 _POWER = (r"\*\*|pow\(|exp\(",)
+_SURE = {"one-clock": (r"// *dim",)}
 _FIXED = (8, 10, 12, 16, 32, 48, 60, 64, 100, 128, 256, 512)  # widths that somebody may have written
 
 
@@ -70,7 +71,14 @@ def changed(function: Callable, **changes) -> Callable:
 def bugs_of_angles(function: Callable) -> tuple[Bug, ...]:
     """The mistakes with angles, made by a function that hands its named arguments on to `angles_of`."""
     return tuple(
-        Bug(name, words, why, look_at, tuple(changed(function, **change) for change in changes))
+        Bug(
+            name,
+            words,
+            why,
+            look_at,
+            tuple(changed(function, **change) for change in changes),
+            _SURE.get(name, ()),
+        )
         for name, words, why, look_at, *changes in _ANGLES
     )
 

@@ -34,6 +34,7 @@ _SENTENCES = {  # by `Failed.what`; "it" is the exercise's name, which stands be
     "not parts": "it should return ({parts}); it returned {returned}",
     "not alone": "it should return {part} alone; it returned {returned}",
 }
+_FORMS = {"not a tensor": "not-a-tensor"}  # names of what is wrong with a form, by `Failed.what`
 _CALLED_WITH = "It was called with {words}."
 _PRINTED = "Lines that it printed, which are not shown here: {n}. Call it yourself to read them."
 _WRITES = "One thing to know: it writes into its arguments, so the caller's numbers change too."
@@ -47,7 +48,7 @@ _NO_NUMBER = "{part}[{place}] is NaN or ∞."
 _NO_SLOPE = "the numbers are right, but nothing can learn through them: the gradient of {name} is 0"
 _SLOPE = "the numbers are right, the gradient is not: that of {name} is off by {off}"
 _NO_WAY_BACK = "One thing to know: it writes over numbers that torch needs for a gradient, so nothing learns."
-_NARROWED = "the numbers are right, but float64 goes in, and what comes out has lost half of its digits"
+_NARROWED = "the numbers are right as far as they go, but {got} holds fewer digits than what was given"
 _NARROWS = (r"float32|\.float\(\)|dtype", r"zeros|empty|ones|full")
 _NOTHING_LEARNS = "One thing to know: its numbers leave torch on the way, so nothing can learn through it."
 _ALONE = "give the function alone: the check calls it with inputs of its own"
@@ -60,7 +61,8 @@ class Bug:
     """A known mistake: its short name, what the answer then is, and the functions that make it.
 
     words: completes the sentence of a result. why: what goes wrong because of it, or "". look_at: patterns
-    for the learner's line, the best first. functions: variants, each taking what the reference takes.
+    for the learner's line, the best first. functions: variants, each taking what the reference takes. sure:
+    patterns of lines that make this mistake and no other, as a loop that ends too early does; tried first.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Bug:
     why: str
     look_at: tuple[str, ...]
     functions: tuple[Callable, ...]
+    sure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,9 +141,11 @@ class Trial:
 
     @property
     def narrowed(self) -> bool:
-        """Whether float64 came in, and less came out."""
-        wide = any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in self.case.inputs)
-        return wide and any(is_float(x) and x.dtype != torch.float64 for x in parts(self.got))
+        """Whether what came out has fewer digits than what came in, or than float32."""
+        wanted = max([1.0, *map(coarser, filter(is_float, self.case.inputs))])
+        if any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in self.case.inputs):
+            wanted = coarser(torch.empty(0, dtype=torch.float64))
+        return any(is_float(x) and coarser(x) > wanted for x in parts(self.got))
 
 
 @dataclass(repr=False)
@@ -219,7 +224,8 @@ class Exercise:
             for wrong in bug.functions:
                 if all(_is(wrong, t) for t in known):
                     why = (bug.why,) if bug.why else ()
-                    where = self._where(compared[0], answer, wrong) or line_to_look_at(answer, *bug.look_at)
+                    where = line_to_look_at(answer, *bug.sure) or self._where(compared[0], answer, wrong)
+                    where = where or line_to_look_at(answer, *bug.look_at)
                     return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
         return replace(self._unknown(compared[0], known, answer), example=example)
 
@@ -236,7 +242,9 @@ class Exercise:
             asked = _ASKED.format(words=trial.case.words)
             if trial.narrowed:
                 where = line_to_look_at(answer, *_NARROWS)
-                return Result(self.name, "wrong", _NARROWED, "single-precision", (asked,), where=where)
+                dtypes = (str(x.dtype).removeprefix("torch.") for x in parts(trial.got) if is_float(x))
+                said = _NARROWED.format(got=min(dtypes))  # float16 before float32
+                return Result(self.name, "wrong", said, "loses-digits", (asked,), where=where)
             try:
                 wrong = None if trial.case.stage > self.learns else self._wrong_slope(trial)
             except Failed:
@@ -289,7 +297,7 @@ class Exercise:
     def _unknown(self, trial: Trial, known: list[Trial], answer) -> Result:
         """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
         if trial.form:
-            bug = "no-return" if trial.got is None else None
+            bug = "no-return" if trial.got is None else _FORMS.get(trial.form.what)
             where = line_to_look_at(answer, r"\breturn\b")
             return Result(self.name, "wrong", in_words(trial.form, _SENTENCES), bug, where=where)
         dice = [verdict for t in known if (verdict := _repeats(t)) is not None]

@@ -301,7 +301,7 @@ def the_future_costs_double(num_heads, n):
     return bias + bias.triu()
 
 
-@unlisted("bias table should be a tensor; it is a list", lambda f: isinstance(f(2, 2), list))
+@known("not-a-tensor")
 def nested_lists(num_heads, n):
     return with_three_loops(num_heads, n).tolist()
 

@@ -364,7 +364,7 @@ def angles_kept_without_their_base(x, base=10000.0):
     return taking_turns(a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos())
 
 
-@known("single-precision")
+@known("loses-digits")
 def always_float32(x, base=10000.0):
     return pairs_turned(x.float(), base)
 

@@ -354,6 +354,7 @@ alibi_bias = Exercise(
             "",
             (r"tril|triu|clamp|relu|maximum|range",),
             (_with(distance=lambda n: _distance(n).tril()), _with(distance=lambda n: _distance(n).triu())),
+            sure=(r"in range\((i|p|q|row|query)( *\+ *1)?\)", r"in range\((i|p|q|row|query), *n\)"),
         ),
         Bug(
             "mask-inside",
@@ -427,6 +428,7 @@ alibi_bias = Exercise(
             "",
             (r"int|long|dtype", r"zeros|empty|full"),
             (_after(torch.trunc),),
+            sure=(r"(zeros|empty|full)\(.*dtype|(zeros|empty|full)_like|\.(int|long)\(\)",),
         ),
         Bug(
             "last-word-left-out",
@@ -438,6 +440,7 @@ alibi_bias = Exercise(
                 _after(lambda bias: _left_out(bias, slice(None), -1)),
                 _after(lambda bias: _left_out(bias, ..., -1)),
             ),
+            sure=(r"in range\( *n *- *1 *\)",),
         ),
         Bug(
             "last-head-left-out",
@@ -445,6 +448,7 @@ alibi_bias = Exercise(
             "",
             (r"range\(",),
             (_after(lambda bias: _left_out(bias, -1)),),
+            sure=(r"in range\( *(0, *)?num_heads *- *1 *\)", r"in range\( *1 *, *num_heads *\)"),
         ),
     ),
     "Checked: the price of each distance, and the slope of each of 1, 2, 4, 8 and 16 heads.",

@@ -11,6 +11,7 @@ from attention_core.practice.evidence import about_places
 from attention_core.practice.exercise import Bug, Case, Exercise
 
 _DRAWN = (r"tril|triu", r"[<>]=?", r"for .*range\((?!n\))")
+_OF_A_LOOP = r"(i|r|row|q|query|p|pos|position|t|word)"
 _LENGTHS = (8, 9, 10, 12, 16, 32, 60, 64, 100, 128)  # that somebody may have written
 
 
@@ -61,6 +62,7 @@ _BUGS = (
         "The first word would have nowhere to look at all.",
         _DRAWN,
         (lambda n: _band(n, -n, -1),),
+        sure=(rf"in range\({_OF_A_LOOP}\)",),
     ),
     Bug(
         "only-the-first-sees-itself",
@@ -75,6 +77,7 @@ _BUGS = (
         "",
         _DRAWN,
         (lambda n: _band(n, -n, 1),),
+        sure=(rf"in range\({_OF_A_LOOP} *\+ *2\)",),
     ),
     Bug(
         "transposed",
@@ -82,6 +85,7 @@ _BUGS = (
         "A row is a query. The first row belongs to the first word, which may see only itself.",
         _DRAWN,
         (lambda n: _band(n, 0, n),),
+        sure=(rf"in range\({_OF_A_LOOP}, *n\)",),
     ),
     Bug(
         "mirrored",
@@ -90,7 +94,14 @@ _BUGS = (
         (r"flip|rot90|\[::-1\]|-\s*1",),
         (_of_the_right(lambda mask: mask.flip(1)), _of_the_right(lambda mask: mask.flip(0))),
     ),
-    Bug("everything", "every word may look at every word", "", (), (_square,)),
+    Bug(
+        "everything",
+        "every word may look at every word",
+        "",
+        (),
+        (_square,),
+        sure=(r"\] *\* *n *\] *\* *n",),
+    ),
     Bug(
         "nothing",
         "no word may look anywhere; each may look at itself and at its past",
@@ -126,6 +137,7 @@ _BUGS = (
         "",
         (r"range\(\s*1\s*,",),
         (lambda n: _but(n, 0),),
+        sure=(r"for .* in range\( *1 *, *n *\)",),
     ),
     Bug(
         "last-row-empty",
@@ -133,6 +145,7 @@ _BUGS = (
         "",
         (r"range\(.*-\s*1",),
         (lambda n: _but(n, -1),),
+        sure=(r"in range\( *n *- *1 *\)",),
     ),
     Bug(
         "first-column-empty",
@@ -140,6 +153,7 @@ _BUGS = (
         "",
         (r"range\(\s*1\s*,|\b1\s*:",),
         (lambda n: _but(n, slice(None), 0),),
+        sure=(r"in range\( *1 *,",),
     ),
     Bug(
         "last-column-empty",
@@ -147,6 +161,7 @@ _BUGS = (
         "",
         (r"range\(.*-\s*1|:\s*-1",),
         (lambda n: _but(n, slice(None), -1),),
+        sure=(r"in range\( *n *- *1 *\)",),
     ),
     Bug(
         "not-boolean",

@@ -337,6 +337,7 @@ rotate = Exercise(
             "",
             (r"range\(.*-\s*1",),
             tuple(changed(_left_out, features=slice(-2, None), kept=kept) for kept in (1, 0)),
+            sure=(r"in range\(.*- *[12](, *2)? *\)",),
         ),
         Bug(
             "first-pair-left-out",
@@ -344,6 +345,7 @@ rotate = Exercise(
             "",
             (r"range\(\s*1\s*,",),
             tuple(changed(_left_out, features=slice(0, 2), kept=kept) for kept in (1, 0)),
+            sure=(r"in range\( *[12] *,",),
         ),
         Bug(
             "last-word-left-out",
@@ -351,6 +353,7 @@ rotate = Exercise(
             "",
             (r"range\(.*-\s*1",),
             tuple(changed(_left_out, words=slice(-1, None), kept=kept) for kept in (1, 0)),
+            sure=(r"in range\(.*- *1 *\)",),
         ),
         Bug(
             "base-ignored",

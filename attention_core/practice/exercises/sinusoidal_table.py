@@ -179,6 +179,7 @@ sinusoidal_table = Exercise(
                 lambda n, dim, base=10000.0: our_table(n, dim, base).trunc(),
                 lambda n, dim, base=10000.0: _table(n, dim, base, layout=in_turn).double().trunc(),
             ),
+            sure=(r"(zeros|empty|full)\(.*dtype|(zeros|empty|full)_like|\.(int|long)\(\)",),
         ),
         Bug(
             "last-row-left-out",
@@ -186,6 +187,7 @@ sinusoidal_table = Exercise(
             "",
             (r"range\(.*-\s*1",),
             (changed(_but, rows=slice(-1, None)),),
+            sure=(r"in range\( *n *- *1 *\)",),
         ),
         Bug(
             "last-pair-left-out",
@@ -193,6 +195,7 @@ sinusoidal_table = Exercise(
             "",
             (r"range\(.*-\s*1",),
             (changed(_but, columns=slice(-2, None)),),
+            sure=(r"in range\(.*- *[12](, *2)? *\)",),
         ),
         Bug(
             "odd-columns-left-out",
