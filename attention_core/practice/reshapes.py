@@ -20,7 +20,7 @@ RESHAPES = (
 )
 ENDS = (r"^return\b|\blambda\b",)  # where a step is missing that should come last
 LOOPS = (r"\brange\(\s*1\s*,|\brange\([^)]*-\s*1",)  # that leave one out
-BACKWARDS = (r"flip|reversed|\[::-1\]|range\(.*-\s*1\)|-\s*\(?\w+\s*\+\s*1",)
+BACKWARDS = (r"flip|reverse|\[::-1\]|range\(.*-\s*1\)|-\s*\(?\w+\s*\+\s*1",)
 SQUEEZED = "an axis of size 1 is gone; the shape keeps all its axes, whatever their sizes"
 EMPTY = "one head is left at 0; each should get its numbers"
 REVERSED = "the heads are in reverse order"
@@ -42,19 +42,26 @@ class Error:
     line: str = ""
 
 
-def telling(answer: Callable, *errors: Error) -> Callable:
-    """The answer, whose error is told by its name where it is one of these."""
+def telling(function: Callable, *errors: Error, of: Callable | None = None) -> Callable:
+    """The function, whose error is told by its name where it is one of these. of: what the learner wrote.
+
+    NumPy takes no tensor that learns: it is given one that does not, so that nothing learns through it.
+    """
 
     def called(*arguments):
         try:
-            return answer(*arguments)
+            return function(*arguments)
         except Exception as raised:
+            if isinstance(raised, RuntimeError) and re.search(
+                r"numpy\(\) on Tensor that requires grad", str(raised)
+            ):
+                return function(*(x.detach() if isinstance(x, Tensor) else x for x in arguments))
             where = learners_line(raised)
             for known in errors:
                 if not isinstance(raised, known.kind) or not re.search(known.message, str(raised)):
                     continue
                 if known.line and not (where and re.search(known.line, where[1])):
-                    where = line_to_look_at(answer, known.line)
+                    where = line_to_look_at(of or function, known.line)
                 if where is not None:
                     details = (known.why,) if known.why else ()
                     raise Stop("wrong", known.words, bug=known.bug, details=details, where=where) from raised

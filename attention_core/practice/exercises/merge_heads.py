@@ -123,7 +123,10 @@ _BUGS = (
         "axes-misnamed",
         "words and heads are taken for each other: the shape of x is (batch, heads, n, d_k)",
         _misnamed,
-        look_at=(r"^\w+\s*,\s*(n|n_\w+|words?|length|len\w*|seq\w*|[tl])\s*,.*=.*\.(shape|size)\b", *ENDS),
+        look_at=(
+            r"^\w+\s*,\s*(n|n_\w+|words?|length|len\w*|seq\w*|[tl])\s*,.*=.*\.(shape|size)\b",
+            r"reshape|view|flatten",
+        ),
     ),
     bug(
         "summed",

@@ -49,6 +49,7 @@ def _cases() -> list[Case]:
 
 
 def _interleaved(x: Tensor, num_heads: int) -> Tensor:
+    _slices = [x[..., i::num_heads] for i in range(num_heads)]
     cut = x.unflatten(-1, (-1, num_heads))
     return cut.permute(0, 3, 1, 2)
 
