@@ -177,7 +177,7 @@ def viewed_too_late(x, num_heads):
     return x.transpose(1, 2).view(batch, num_heads, n, dim // num_heads)
 
 
-@known("single-precision")
+@known("loses-digits")
 def in_float32_each_time(x, num_heads):
     return view_and_transpose(x.float(), num_heads)
 
