@@ -48,6 +48,7 @@ _NO_NUMBER = "{part}[{place}] is NaN or ∞."
 _NO_SLOPE = "the numbers are right, but nothing can learn through them: the gradient of {name} is 0"
 _SLOPE = "the numbers are right, the gradient is not: that of {name} is off by {off}"
 _NO_WAY_BACK = "One thing to know: it writes over numbers that torch needs for a gradient, so nothing learns."
+_NOT_TO_LEARN = "One thing to know: where its inputs are to learn, it stops or takes too long."
 _NARROWED = "the numbers are right as far as they go, but {got} holds fewer digits than what was given"
 _NARROWS = (r"float32|\.float\(\)|dtype", r"zeros|empty|ones|full")
 _NOTHING_LEARNS = "One thing to know: its numbers leave torch on the way, so nothing can learn through it."
@@ -177,6 +178,7 @@ class Exercise:
     of_module: bool = False
     known_as: str = field(default="", init=False)
     inputs: tuple = field(default=(), init=False)
+    _known: dict = field(default_factory=dict, init=False)  # what wrong versions say to a case, by its words
 
     def __repr__(self) -> str:
         return f"the check of {self.name}: call it with your answer"
@@ -222,18 +224,35 @@ class Exercise:
         example = self._example(compared[0], answer)
         for bug in self.bugs:
             for wrong in bug.functions:
-                if all(_is(wrong, t) for t in known):
+                if all(self._is(wrong, t) for t in known):
                     why = (bug.why,) if bug.why else ()
-                    where = line_to_look_at(answer, *bug.sure) or self._where(compared[0], answer, wrong)
-                    where = where or line_to_look_at(answer, *bug.look_at)
+                    where = self._where(compared[0], answer, bug, wrong)
                     return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
         return replace(self._unknown(compared[0], known, answer), example=example)
 
-    def _where(self, trial: Trial, answer, wrong: Callable) -> tuple[int, str] | None:
-        """The learner's line that made the wrong number, if one left what the known mistake makes."""
+    def _is(self, wrong: Callable, trial: Trial) -> bool:
+        """Whether the learner's answer is what this wrong version computes."""
+        first, case = trial.subject[1], trial.case
+        made = self._known.get((wrong, case.words)) if not first else None  # the same for every answer
+        if made is None:
+            try:
+                made = wrong(*first, *copies(case.inputs))
+            except Exception:  # a wrong version need not work for every shape
+                made = ...
+            if not first:
+                self._known[wrong, case.words] = made
+        return made is not ... and same(trial.got, made, case.near)
+
+    def _where(self, trial: Trial, answer, bug: Bug, wrong: Callable) -> tuple[int, str] | None:
+        """The learner's line to look at; none where what is wrong is that a line is missing."""
+        if not bug.look_at:
+            return None
+        if sure := line_to_look_at(answer, *bug.sure):
+            return sure
         (function, first), case = trial.subject, trial.case
         alike = functools.partial(same, near=case.near)
-        return wrong_line(answer, function, self.reference, wrong, first, case.inputs, alike)
+        made = wrong_line(answer, function, self.reference, wrong, first, case.inputs, alike)
+        return made or line_to_look_at(answer, *bug.look_at)
 
     def _beyond_the_numbers(self, trials: list[Trial], answer) -> Result:
         """What is said of an answer whose numbers are right: can it be learnt through, and is it exact?"""
@@ -247,12 +266,13 @@ class Exercise:
                 return Result(self.name, "wrong", said, "loses-digits", (asked,), where=where)
             try:
                 wrong = None if trial.case.stage > self.learns else self._wrong_slope(trial)
-            except Failed:
-                known.append(_NO_WAY_BACK)
+            except Failed as failed:
+                known.append(_NO_WAY_BACK if failed.what == "no way back" else _NOT_TO_LEARN)
                 break
             if wrong and not wrong.nothing:
                 said = _SLOPE.format(name=wrong.name, off=number(wrong.off))
-                return Result(self.name, "wrong", said, "wrong-gradient", (asked,))
+                where = line_to_look_at(answer, CUT) if cuts(answer) else None
+                return Result(self.name, "wrong", said, "wrong-gradient", (asked,), where=where)
             if wrong and cuts(answer):
                 said, where = _NO_SLOPE.format(name=wrong.name), line_to_look_at(answer, CUT)
                 return Result(self.name, "wrong", said, "no-gradient", (asked,), where=where)
@@ -426,15 +446,6 @@ def _unless_unfinished(answer, trial: Trial) -> None:
         raise Stop("not started", "not finished yet: a line is still to be written", where=still)
     if trial.got is not None and any(part is ... for part in parts(trial.got)):
         raise Stop("not started", _STUB)
-
-
-def _is(wrong: Callable, trial: Trial) -> bool:
-    """Whether the learner's answer is what this wrong version computes."""
-    try:
-        made = wrong(*trial.subject[1], *copies(trial.case.inputs))
-    except Exception:
-        return False  # a wrong version need not work for every shape
-    return same(trial.got, made, trial.case.near)
 
 
 def _repeats(trial: Trial) -> Verdict | None:

@@ -34,7 +34,8 @@ def wrong_line(
     with `first` and `inputs`. same: whether two tensors are alike. None if no line left any such number.
     """
     written = dict(lines(answer))
-    codes = {code for f in functions(answer) for code in _within(f.__code__)}
+    coded = [f.__code__ for f in functions(answer) if hasattr(f, "__code__")]  # a partial has none
+    codes = {inner for code in coded for inner in _within(code)}
     theirs = _left_by(function, inputs, codes.__contains__)
     good, bad = ([x for _, x in _left_by(f, (*first, *inputs), _is_ours)] for f in (right, wrong))
     bad = [x for x in bad if not any(same(x, y) for y in good)]
@@ -87,7 +88,7 @@ def _watching(left: Left, watched: Callable[[CodeType], bool]) -> Iterator[None]
             nonlocal line
             if event in ("line", "return"):
                 for name, thing in frame.f_locals.items():
-                    if seen.get(name) is not thing or versions[name] != _version(thing):
+                    if name not in seen or seen[name] is not thing or versions[name] != _version(thing):
                         seen[name], versions[name] = thing, _version(thing)
                         keep(line, thing)
                 if event == "return":
