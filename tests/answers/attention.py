@@ -745,6 +745,32 @@ def a_batch_is_expected(query, key, value, allowed=None):
     return weights @ value, weights
 
 
+@known("mask-that-is-none")
+def always_masked(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    scores = scores.masked_fill(~allowed, -torch.inf)
+    weights = scores.softmax(-1).nan_to_num(0)
+    return weights @ value, weights
+
+
+@known("key-not-transposed")
+def key_as_it_is(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("factors-swapped")
+def value_first(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return value @ weights, weights
+
+
+@known("counted-from-the-front")
+def transposed_1_and_2(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.transpose(1, 2) / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
 # --- and some that are in no table ------------------------------------------------------------------------
 
 
