@@ -47,6 +47,7 @@ _OFF = "{part}[{place}] is off by {off}."
 _NO_NUMBER = "{part}[{place}] is NaN or ∞."
 _NO_SLOPE = "the numbers are right, but nothing can learn through them: the gradient of {name} is 0"
 _SLOPE = "the numbers are right, the gradient is not: that of {name} is off by {off}"
+_NO_SLOPE_AT_ALL = "the numbers are right, the gradient is not: that of {name} is NaN or ∞"
 _NO_WAY_BACK = "One thing to know: it writes over numbers that torch needs for a gradient, so nothing learns."
 _NOT_TO_LEARN = "One thing to know: where its inputs are to learn, it stops or takes too long."
 _NARROWED = "the numbers are right as far as they go, but {got} holds fewer digits than what was given"
@@ -270,7 +271,8 @@ class Exercise:
                 known.append(_NO_WAY_BACK if failed.what == "no way back" else _NOT_TO_LEARN)
                 break
             if wrong and not wrong.nothing:
-                said = _SLOPE.format(name=wrong.name, off=number(wrong.off))
+                told = _SLOPE if math.isfinite(wrong.off) else _NO_SLOPE_AT_ALL
+                said = told.format(name=wrong.name, off=number(wrong.off))
                 where = line_to_look_at(answer, CUT) if cuts(answer) else None
                 return Result(self.name, "wrong", said, "wrong-gradient", (asked,), where=where)
             if wrong and cuts(answer):
@@ -330,7 +332,8 @@ class Exercise:
         where = ", ".join(map(str, place))
         far = (_OFF if off < math.inf else _NO_NUMBER).format(part=part, place=where, off=number(off))
         details = () if trial.expected[0].dtype == torch.bool else (far,)
-        return Result(self.name, "wrong", headline, details=details, evidence=verdicts)
+        bug = "not-repeatable" if dice else None
+        return Result(self.name, "wrong", headline, bug, details, verdicts)
 
     def _furthest(self, trial: Trial) -> tuple[str, tuple[int, ...], float]:
         """The part that differs, the place where it differs most, and by how much."""

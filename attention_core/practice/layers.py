@@ -66,9 +66,9 @@ def looking_at(step: Callable, *patterns: str) -> Callable:
 class OfALayer(Exercise):
     """An exercise of a module, in which a right number may be the wrong one: a key is no value."""
 
-    def _where(self, trial, answer, wrong) -> tuple[int, str] | None:
+    def _where(self, trial, answer, bug, wrong) -> tuple[int, str] | None:
         patterns = [x for step in wrong.keywords.values() for x in getattr(step, "lines", ())]
-        return line_to_look_at(answer, *patterns) or super()._where(trial, answer, wrong)
+        return line_to_look_at(answer, *patterns) or super()._where(trial, answer, bug, wrong)
 
 
 def _by(*names: str | None) -> Callable:
