@@ -59,7 +59,9 @@ class Book:
 
     def say(self, expression: str):
         """What the kernel says to this, as JSON has it."""
-        return json.loads(self.notebook.execute(f"import json; print(json.dumps({expression}))"))
+        code = f"import json; print(json.dumps({expression}))"
+        # on a busy machine the answer may overtake what was printed
+        return json.loads(until(lambda: self.notebook.execute(code), bool))
 
     def heard(self, expression: str, wanted) -> None:
         until(lambda: self.say(expression), lambda now: now == wanted)
@@ -427,8 +429,12 @@ def test_after_a_drag_the_arrow_keys_are_the_controls_and_after_escape_the_slide
         lambda: drag(deck, handle, -20),
         lambda: box.locator(".noUi-target").first.click(position={"x": 60, "y": 2}),  # its track
     ):
-        turn_to(deck, "explorer")
-        use()
+        for _ in range(3):  # on a busy machine a late answer may take the focus once more
+            turn_to(deck, "explorer")
+            use()
+            deck.page.wait_for_timeout(500)
+            if handle.evaluate("handle => handle === document.activeElement"):
+                break
         expect(handle).to_be_focused()
         read = box.locator(".widget-readout")
         deck.heard("f'{explorer.temperature:.2f}'", read.inner_text())
