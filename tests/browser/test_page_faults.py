@@ -387,7 +387,7 @@ def deck(book):
     book.page.set_viewport_size({"width": 1280, "height": 1000})
 
 
-AT_REST = """async () => { // where the machine is busy the deck gives a slide the focus late: before anybody acts
+AT_REST = """async () => { // a busy deck gives a slide the focus late: before anybody acts
     for (let n = 0, before = null; n < 10; n = document.activeElement === before ? n + 1 : 0) {
         before = document.activeElement;
         await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)));
