@@ -31,6 +31,7 @@ _KINDS = {  # what the words of a group are, in the order of FEATURES
 }
 _VOCABULARY = {word: kind for group, kind in _KINDS.items() for word in group.split()}
 VOCABULARY = tuple(_VOCABULARY)
+GROUPS = tuple(_KINDS)  # the same words, one line for all that have the same features
 
 W_QUERY = torch.tensor(  # (8 features, 5 wishes): what each feature asks for
     [
@@ -95,14 +96,23 @@ def explain(query_word: str, key_word: str) -> str:
     return f"“{query_word}” asks “{key_word}”: " + (" + ".join(terms) or "nothing in common") + f" = {total}"
 
 
+def unlisted(words: list[str]) -> list[str]:
+    """Those that are not in VOCABULARY, each once: their features are drawn from their letters."""
+    return list(dict.fromkeys(word for word in words if _bare(word) not in _VOCABULARY))
+
+
 def _short(x: float) -> str:
     """One digit where it is all there is, as in VOCABULARY's words; two, so that the sum adds up."""
     near = rounding(torch.float32, len(FEATURES), size=max(1.0, abs(x)))
     return f"{x:.1f}" if abs(x - round(x, 1)) <= near else f"{x:.2f}"
 
 
+def _bare(word: str) -> str:
+    return word.strip(".,;:!?…\"'“”‘’()[]").lower()
+
+
 def _features(word: str) -> list[float]:
-    bare = word.strip(".,;:!?…\"'“”‘’()[]").lower()
+    bare = _bare(word)
     if bare in _VOCABULARY:
         return [float(f) for f in _VOCABULARY[bare]]
     digest = hashlib.sha256((bare or word).encode("utf-8", "surrogatepass")).digest()

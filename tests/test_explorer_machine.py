@@ -16,6 +16,7 @@ from attention_core.agreement import agree, rounding
 from attention_core.live import LookUpExplorer, SelfAttentionExplorer
 from attention_core.live.explorer import MOST_WORDS
 from attention_core.live.explorers.self_attention import MASKS
+from attention_core.live.remarks import unlisted
 
 OURS = {"ours": scaled_dot_product_attention, "ours, untidy": writes_into_its_arguments}
 KINDS = ("None", "half done", "no pair", "swapped", "raises", "takes nothing", "over queries", "scores")
@@ -98,7 +99,8 @@ class Hands(RuleBasedStateMachine):
         assert (weights >= 0).all()
         assert agree(sums, torch.ones_like(sums), n, n) or (sums == 0).any()
         assert agree((sums - 1).abs().minimum(sums.abs()), torch.zeros_like(sums), n, n)
-        assert self.explorer.output.isfinite().all() and self.explorer.heatmap.message == ""
+        assert self.explorer.output.isfinite().all()
+        assert self.explorer.heatmap.message == unlisted(words.split(self.explorer.sentence))
         scores, allowed = self.explorer.heatmap.scores, self.explorer.heatmap.allowed
         masked = scores if allowed is None else scores.masked_fill(~allowed, -math.inf)
         assert torch.allclose(masked.softmax(-1), weights, rtol=0, atol=off)  # the colder, the larger is off
@@ -161,7 +163,7 @@ class LookUpHands(Hands):
         else:
             self.explorer.query = tuple(place)
 
-    @rule(name=st.sampled_from(["red", "green", "blue", "black"]), place=places)
+    @rule(name=st.sampled_from(["fig", "pear", "plum", "lime"]), place=places)
     def drag_a_value(self, name, place):
         answer = self.explorer.answer
         answer.set_state({"_movable": {**answer._movable, name: place}})
@@ -193,7 +195,7 @@ class LookUpHands(Hands):
         assert self.explorer.weights.shape == (1, 4)
         _, (_, off) = look_up_by_hand(self.explorer)
         self.check_our_rows(off)
-        at = [self.explorer.answer.points[name] for name in ("red", "green", "blue", "black")]
+        at = [self.explorer.answer.points[name] for name in ("fig", "pear", "plum", "lime")]
         values = torch.tensor(at, dtype=torch.float32)  # the page sends 2 for 2.0
         assert agree(self.explorer.output, self.explorer.weights @ values, 4, size=2)
         assert self.explorer.answer.points["output"] == tuple(self.explorer.output[0].tolist())

@@ -14,7 +14,14 @@ from matplotlib.figure import Figure
 from attention_core import causal_mask, scaled_dot_product_attention, window_mask, words
 from attention_core._calling import Failed, call_attention
 from attention_core.agreement import agree, attention_rounding, rounding
-from attention_core.live import Experiment, LookUpExplorer, Plane, PositionExplorer, SelfAttentionExplorer
+from attention_core.live import (
+    Experiment,
+    LookUpExplorer,
+    MultiHeadExplorer,
+    Plane,
+    PositionExplorer,
+    SelfAttentionExplorer,
+)
 from attention_core.live.explorer import MOST_WORDS
 from attention_core.live.plane import hull_of
 from attention_core.live.remarks import instead, row_remark
@@ -355,6 +362,26 @@ def test_rows_and_columns_mixed_up_are_named():
     )
 
 
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("the cat sat", ""),
+        ("the blorb sat", "Not in our list: “blorb”. Its numbers are drawn from its letters."),
+        ("blorb and zork", "Not in our list: “blorb”, “zork”. Their numbers are drawn from their letters."),
+        (
+            "a1 a2 a3 a4 a5 a6 a1",
+            "Not in our list: “a1”, “a2”, “a3”, “a4” and 2 more. Their numbers are drawn from their letters.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", [SelfAttentionExplorer, MultiHeadExplorer, PositionExplorer])
+def test_a_word_whose_numbers_nobody_made_is_named(kind, sentence, said):
+    explorer = kind(sentence)
+    assert explorer.heatmap.message == said and explorer.weights is not None
+    explorer.sentence = "the cat sat"
+    assert explorer.heatmap.message == ""
+
+
 def test_the_message_names_the_line_that_the_learner_wrote():
     with pytest.raises(Failed) as problem:
         call_attention(stops, *X)
@@ -520,7 +547,7 @@ def test_what_makes_no_control_is_refused_by_name():
 def look_up_by_hand(explorer):
     """Output and weights from the formula, each with how far rounding may take it."""
     key = torch.tensor([explorer.asking.points[name] for name in ("north", "east", "south", "west")])
-    at = [explorer.answer.points[name] for name in ("red", "green", "blue", "black")]
+    at = [explorer.answer.points[name] for name in ("fig", "pear", "plum", "lime")]
     value = torch.tensor(at, dtype=torch.float32)
     query, scale = torch.tensor([explorer.query]), 1 / math.sqrt(2) / explorer.temperature
     weights = (query @ key.T * scale).softmax(-1)
@@ -553,9 +580,9 @@ def test_the_query_can_be_set_and_dragged():
 def test_the_values_can_be_dragged_and_the_output_follows():
     explorer = LookUpExplorer()
     before = explorer.output
-    explorer.answer.set_trait("_movable", {**explorer.answer._movable, "red": [2, 2]})
+    explorer.answer.set_trait("_movable", {**explorer.answer._movable, "fig": [2, 2]})
     assert looks_up_right(explorer) and not torch.equal(explorer.output, before)
-    explorer.answer.move(blue=(0, 0), black=(-2, -2))
+    explorer.answer.move(plum=(0, 0), lime=(-2, -2))
     assert looks_up_right(explorer)
 
 

@@ -24,6 +24,7 @@ from attention_core import (
 from attention_core.agreement import agree, rounding
 from attention_core.live import PositionExplorer, SinusoidExplorer
 from attention_core.live.explorers.sinusoids import BASES
+from attention_core.live.remarks import unlisted
 
 SENTENCE = "the cat sat on the mat because it was tired"
 SCHEMES = ["none", "sinusoidal", "learned", "rotary", "ALiBi", "relative"]
@@ -282,7 +283,7 @@ def test_each_scheme_is_computed_as_its_paper_says():
         assert torch.allclose(explorer.heatmap.scores.softmax(-1), weights, rtol=0, atol=off)
         output_off = off * max(1, float(value.abs().max()))
         assert torch.allclose(explorer.output, weights @ value, rtol=0, atol=output_off)
-        assert explorer.heatmap.message == ""
+        assert explorer.heatmap.message == unlisted(words.split(explorer.sentence))
     explorer.scheme, explorer.mask = "none", "causal"
     causal = by_hand(SENTENCE, allowed=causal_mask(n))
     assert torch.allclose(explorer.weights, causal, rtol=0, atol=rounded(SENTENCE))

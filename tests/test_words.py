@@ -147,6 +147,13 @@ def test_unknown_words_are_the_same_tomorrow_and_elsewhere():
     )
 
 
+def test_unlisted_words_are_named_once_however_they_are_written():
+    said = words.split("The “cat” saw a Blorb, a zork and the Blorb, (happy)!")
+    assert words.unlisted(said) == ["Blorb,", "zork"]
+    assert words.unlisted(list(words.VOCABULARY)) == []
+    assert " ".join(words.GROUPS).split() == list(words.VOCABULARY)
+
+
 def test_different_unknown_words_differ():
     names = [f"blorb{i}" for i in range(50)] + [".", "…", "\ud800", "猫", "🐈"]
     assert len({tuple(row) for row in words.embed(names).tolist()}) == len(names)

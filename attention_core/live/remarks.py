@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from attention_core import words
 from attention_core._calling import Failed
 from attention_core._saying import SENTENCES, sentence
 from attention_core.agreement import rounding
@@ -16,6 +17,12 @@ _SUM = "The row of “{word}” sums to {total:.2f}, not to 1."
 _COLUMNS_SUM = (
     "The row of “{word}” sums to {total:.2f}, not to 1. The columns do: is the softmax over queries?"
 )
+_UNLISTED = {
+    1: "Not in our list: {words}. Its numbers are drawn from its letters.",
+    2: "Not in our list: {words}. Their numbers are drawn from their letters.",
+    "more": "Not in our list: {words} and {n} more. Their numbers are drawn from their letters.",
+}
+_NAMED = 4  # of such words, at most
 _FORBIDDEN = "“{word}” gives {weight:.2f} to “{other}”, which the mask forbids: does the function use it?"
 
 
@@ -42,12 +49,12 @@ def instead(problem: Exception, sentences: Mapping[str, str] = SENTENCES, **more
     return str(problem) if isinstance(problem, Unusable) else f"{type(problem).__name__}: {problem}"
 
 
-def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None) -> str:
+def row_remark(weights: Tensor, tokens: list[str], allowed: Tensor | None = None) -> str:
     """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask."""
     sums, exact = weights.sum(-1), rounding(torch.float32)
     # in half precision the row's sum and the division by it are rounded, by eps / 2 each; then it is added up
-    near = torch.finfo(_half(weights)).eps + rounding(torch.float32, len(words)) / 2
-    for word, row, total in zip(words, weights, sums.tolist(), strict=True):
+    near = torch.finfo(_half(weights)).eps + rounding(torch.float32, len(tokens)) / 2
+    for word, row, total in zip(tokens, weights, sums.tolist(), strict=True):
         if row.isnan().any():
             return _NAN.format(word=word)
         if row.min() < -exact:
@@ -59,8 +66,17 @@ def row_remark(weights: Tensor, words: list[str], allowed: Tensor | None = None)
         forbidden = weights.masked_fill(allowed, 0)
         row, column = divmod(int(forbidden.argmax()), weights.shape[-1])
         if (weight := float(forbidden[row, column])) > exact:
-            return _FORBIDDEN.format(word=words[row], weight=weight, other=words[column])
+            return _FORBIDDEN.format(word=tokens[row], weight=weight, other=tokens[column])
     return ""
+
+
+def unlisted(tokens: list[str]) -> str:
+    """That the features of some words say nothing, as nobody made them; empty if all are in the list."""
+    found = words.unlisted(tokens)
+    named = ", ".join(f"“{word}”" for word in found[:_NAMED])
+    if len(found) > _NAMED:
+        return _UNLISTED["more"].format(words=named, n=len(found) - _NAMED)
+    return _UNLISTED[min(len(found), 2)].format(words=named) if found else ""
 
 
 def _half(weights: Tensor) -> torch.dtype:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KEYS = {"north": (0.0, 1.6), "east": (1.6, 0.0), "south": (0.0, -1.6), "west": (-1.6, 0.0)}
-VALUES = {"red": (-1.4, 1.2), "green": (1.3, 1.5), "blue": (1.5, -1.2), "black": (-1.1, -1.4)}
+VALUES = {"fig": (-1.4, 1.2), "pear": (1.3, 1.5), "plum": (1.5, -1.2), "lime": (-1.1, -1.4)}
 TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10)
 
 

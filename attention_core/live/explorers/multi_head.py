@@ -14,7 +14,7 @@ from attention_core.live.explorer import SentenceExplorer
 from attention_core.live.heads import Heads, HeadSwitches
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
-from attention_core.live.remarks import Unusable, instead, row_remark
+from attention_core.live.remarks import Unusable, instead, row_remark, unlisted
 from attention_core.live.strip import Strip, Words
 
 DIM = 16  # features of a word here: the 8 of `words.FEATURES`, and 8 that tell its position
@@ -191,7 +191,7 @@ class MultiHeadExplorer(SentenceExplorer):
         return {
             "heatmap": _maps(weights, tokens, query, key, _names(num_heads, seed, on), show_mean),
             "faded": [head for head in range(num_heads) if head not in on],
-            "message": _remark(weights, tokens),
+            "message": _remark(weights, tokens) or unlisted(tokens),
             "switches": Heads(_cut(layer, seed), num_heads, _to_the_others(distances)),
             "changes": Words(_change_in_words(on, num_heads, change), tokens, by_word.tolist()),
             "weights": weights,

@@ -28,7 +28,7 @@ from attention_core.live.explorer import MOST_WORDS, SentenceExplorer
 from attention_core.live.explorers.self_attention import MASKS
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
-from attention_core.live.remarks import Unusable, instead, row_remark
+from attention_core.live.remarks import Unusable, instead, row_remark, unlisted
 from attention_core.live.strip import Strip, Words
 
 DIM, HEADS = len(words.FEATURES), 4  # of PositionExplorer: features of a word, query and key; heads
@@ -122,7 +122,8 @@ class PositionExplorer(SentenceExplorer):
         said = f"{_say(tokens, change, shuffled=shuffle > 0)} {_twins(tokens, weights)}".strip()
         return {
             "heatmap": shown,
-            "message": next(filter(None, (row_remark(head, tokens, allowed) for head in weights)), ""),
+            "message": next(filter(None, (row_remark(head, tokens, allowed) for head in weights)), "")
+            or unlisted(tokens),
             "changes": Words(said, tokens, change.tolist()) if shuffle else Words(said),
             "output": output,
             "difference": float(change.max()),

@@ -11,7 +11,7 @@ from attention_core._calling import call_attention
 from attention_core.live.controls import choice, slider
 from attention_core.live.explorer import SentenceExplorer
 from attention_core.live.map import AttentionMap
-from attention_core.live.remarks import row_remark
+from attention_core.live.remarks import row_remark, unlisted
 
 MASKS: Mapping[str, Callable[[int], torch.Tensor] | None] = {
     "none": None,
@@ -68,7 +68,8 @@ class SelfAttentionExplorer(SentenceExplorer):
             steps=factors,
             terms=(words.WISHES, query, key),
         )
-        return {"heatmap": shown, "message": row_remark(weights, tokens, allowed), "output": output}
+        remark = row_remark(weights, tokens, allowed) or unlisted(tokens)
+        return {"heatmap": shown, "message": remark, "output": output}
 
 
 def checked_temperature(temperature: float) -> float:

@@ -14,12 +14,12 @@ SUSPECTS: dict[str, Callable] = {
 
 
 def hunt(*given, **found) -> Result:
-    """Does the probe named for each suspect expose it? `check.hunt(suspect_a=probes.causality, …)` runs it.
+    """Does the probe named for each suspect expose it? `check.hunt(suspect_a=probes.convex_hull, …)` runs it.
 
     Parity does not count: it says that a function differs from ours, not which property it lacks.
     """
     if given:
-        said = "name each suspect: check.hunt(suspect_a=probes.causality, …), or check.hunt(**found)"
+        said = "name each suspect: check.hunt(suspect_a=probes.convex_hull, …), or check.hunt(**found)"
         return Result("bug hunt", "wrong", said)
     if unknown := sorted(set(found) - set(SUSPECTS)):
         return Result(
@@ -44,7 +44,7 @@ def _accused(name: str, probe) -> Verdict:
         return Verdict(name, None, "still at large")
     if not any(probe is each for each in probes.ALL):  # not `in`, which asks an array whether it is equal
         return Verdict(
-            name, False, f"name a probe, such as probes.causality, without brackets; this is {a(probe)}"
+            name, False, f"name a probe, such as probes.convex_hull, without brackets; this is {a(probe)}"
         )
     if probe is probes.parity:
         return Verdict(
