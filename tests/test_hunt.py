@@ -2,7 +2,10 @@
 
 import re
 
+import numpy as np
+import pytest
 import torch
+from answers import ANSWERS
 
 from attention_core import probes
 from attention_core.practice import check, suspects
@@ -50,3 +53,76 @@ def test_the_hunt_before_and_on_the_way():
     assert "this is an int" in repr(check.hunt(suspect_a=3))
     assert "without brackets" in repr(check.hunt(suspect_a=probes.causality(suspects.suspect_a)))
     assert "there is no suspect_d" in repr(check.hunt(suspect_d=probes.causality))
+    for odd in (np.arange(2), torch.arange(2), [probes.causality], {}):
+        assert "name a probe" in repr(check.hunt(suspect_a=odd)), odd
+
+
+# --- the checks whose answers are given a model: what they say is so, and they point at the mistake
+
+
+def _line_of(exercise: str, name: str) -> str:
+    (row,) = [row for row in ANSWERS[exercise] if row.answer.__name__ == name]
+    where = getattr(check, exercise)(row.answer).where
+    return where[1] if where else ""
+
+
+@pytest.mark.parametrize(
+    "name, line",
+    [
+        ("cleared_after_backward", "optimiser.zero_grad()"),
+        ("step_before_backward", "optimiser.step()"),
+        ("step_without_brackets", "optimiser.step"),
+        ("asked_under_no_grad", "with torch.no_grad():"),
+        ("back_from_a_number", "loss = _loss(model, x, y).item()"),
+        ("not_unpacked", "logits = model(x)"),
+        ("without_the_answers", "def without_the_answers(model, optimiser, x):"),
+        ("gradients_add_up", ""),  # a line that is missing: none that is there is wrong
+        ("no_backward", ""),
+        ("told_after_the_step", ""),
+    ],
+)
+def test_the_line_to_look_at_is_the_one_that_is_wrong(name, line):
+    assert _line_of("training_step", name) == line
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("no_backward", "there is no loss.backward() before it"),
+        ("cleared_after_backward", "cleared between loss.backward() and optimiser.step()"),
+        ("step_before_backward", "comes before loss.backward()"),
+        ("step_without_brackets", "is not called"),
+        ("a_step_every_fourth_time", "is not called"),
+        ("cut_off", "reaches no parameter"),
+        ("two_steps", "called 2 times"),
+    ],
+)
+def test_what_is_said_of_a_step_is_what_its_calls_were(name, words):
+    (row,) = [row for row in ANSWERS["training_step"] if row.answer.__name__ == name]
+    assert words in check.training_step(row.answer).headline
+
+
+def test_of_answers_that_are_not_determined_only_a_note_speaks():
+    said = {
+        row.answer.__name__: repr(check.training_step(row.answer)) for row in ANSWERS["training_step"][:1]
+    }
+    assert all("One thing to know" not in text for text in said.values())
+    (row,) = [row for row in ANSWERS["training_step"] if row.answer.__name__ == "gathered_by_hand"]
+    assert "there this step stops with RuntimeError" in repr(check.training_step(row.answer))
+    (row,) = [row for row in ANSWERS["training_step"] if row.answer.__name__ == "each_sequence_alone"]
+    assert "this step does not" in repr(check.training_step(row.answer))
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("the_same_tokens_twice", "the same tokens each time"),
+        ("the_first_token_changed", "the first token differs"),
+        ("one_token_each", "texts of one token"),
+        ("weights_above_the_diagonal", "follows the weights"),
+        ("sums_of_probabilities", "says False of every model"),
+    ],
+)
+def test_what_is_said_of_a_probe_is_what_it_asked_and_said(name, words):
+    (row,) = [row for row in ANSWERS["looks_ahead"] if row.answer.__name__ == name]
+    assert words in check.looks_ahead(row.answer).headline

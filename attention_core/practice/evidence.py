@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attention_core import probes
 from attention_core._saying import number
@@ -12,7 +12,8 @@ from attention_core.practice.exercise import Trial, coarser, same
 from attention_core.probes import Verdict
 
 _AVERAGE = "output = weights @ value"
-_NOT_AVERAGED = "the weights are right; the output does not average the values by them"
+_NOT_AVERAGED = "the weights are right; the output is something else than weights @ value"
+_ONLY_THE_OUTPUT = "the weights are right, and the output is not"
 
 
 def about_shares(trials: list[Trial], _answer) -> Iterator[Verdict]:
@@ -39,7 +40,9 @@ def about_places(trials: list[Trial], _answer) -> Iterator[Verdict]:
 
 def about_attention(trials: list[Trial], answer) -> Iterator[Verdict]:
     """Of an attention function or module: the first two probes that fail, then what the numbers say."""
-    asked = [probes.rows_sum_to_one, probes.permutation_equivariance, probes.convex_hull]
+    asked = [probes.rows_sum_to_one, probes.permutation_equivariance]
+    if not isinstance(answer, nn.Module):  # the values that a module averages are not known
+        asked.append(probes.convex_hull)
     if any(len(t.case.inputs) in (2, 4) for t in trials):  # x, or query, key and value; then a mask
         asked += [probes.causality, probes.self_visibility, probes.fully_masked_row]
     yield from [verdict for verdict in (probe(answer) for probe in asked) if verdict.holds is False][:2]
@@ -52,8 +55,8 @@ def _about_numbers(trials: list[Trial]) -> Iterator[Verdict]:
     (output, weights), (_, right) = wrong[0].got, wrong[0].expected
     values = wrong[0].case.inputs[2] if len(wrong[0].case.inputs) > 2 else None  # a module makes its own
     if same(weights, right):
-        # what a module does behind the average is its own, so no more can be said of it
-        said = _NOT_AVERAGED if values is not None else "the weights are right: look at what comes after them"
+        # which values a module averages, and what it does with the average, is its own: no more can be said
+        said = _NOT_AVERAGED if values is not None else _ONLY_THE_OUTPUT
         yield Verdict(_AVERAGE if values is not None else "output", False, said)
         return
     if values is not None and same(output, weights.to(values.dtype) @ values):
@@ -77,8 +80,14 @@ def _shares(weights: Tensor) -> Verdict | None:
     off = (rows.sum(-1) - 1).abs()
     if off.max() > near:
         row = int((off > near).int().argmax())
-        return Verdict("rows sum to one", False, f"row {row} sums to {number(rows[row].sum())}")
+        return Verdict("rows sum to one", False, f"row {row} sums to {_not_1(rows[row].sum())}")
     return None
+
+
+def _not_1(x: Tensor) -> str:
+    """A number near 1, with as many digits as show that it is not 1."""
+    shown = (f"{x:.{digits}f}" for digits in (4, 6, 8))
+    return number(x) if number(x) != "1.00" else next((s for s in shown if float(s) != 1), f"{x}")
 
 
 def _sharpness(got: Tensor, expected: Tensor) -> Verdict | None:

@@ -34,6 +34,7 @@ _SENTENCES = {  # by `Failed.what`; "it" is the exercise's name, which stands be
     "not parts": "it should return ({parts}); it returned {returned}",
     "not alone": "it should return {part} alone; it returned {returned}",
 }
+_FORMS = {"not a tensor": "not-a-tensor"}  # names of what is wrong with a form, by `Failed.what`
 _CALLED_WITH = "It was called with {words}."
 _PRINTED = "Lines that it printed, which are not shown here: {n}. Call it yourself to read them."
 _WRITES = "One thing to know: it writes into its arguments, so the caller's numbers change too."
@@ -46,8 +47,10 @@ _OFF = "{part}[{place}] is off by {off}."
 _NO_NUMBER = "{part}[{place}] is NaN or ∞."
 _NO_SLOPE = "the numbers are right, but nothing can learn through them: the gradient of {name} is 0"
 _SLOPE = "the numbers are right, the gradient is not: that of {name} is off by {off}"
+_NO_SLOPE_AT_ALL = "the numbers are right, the gradient is not: that of {name} is NaN or ∞"
 _NO_WAY_BACK = "One thing to know: it writes over numbers that torch needs for a gradient, so nothing learns."
-_NARROWED = "the numbers are right, but float64 goes in, and what comes out has lost half of its digits"
+_NOT_TO_LEARN = "One thing to know: where its inputs are to learn, it stops or takes too long."
+_NARROWED = "the numbers are right as far as they go, but {got} holds fewer digits than what was given"
 _NARROWS = (r"float32|\.float\(\)|dtype", r"zeros|empty|ones|full")
 _NOTHING_LEARNS = "One thing to know: its numbers leave torch on the way, so nothing can learn through it."
 _ALONE = "give the function alone: the check calls it with inputs of its own"
@@ -60,7 +63,8 @@ class Bug:
     """A known mistake: its short name, what the answer then is, and the functions that make it.
 
     words: completes the sentence of a result. why: what goes wrong because of it, or "". look_at: patterns
-    for the learner's line, the best first. functions: variants, each taking what the reference takes.
+    for the learner's line, the best first. functions: variants, each taking what the reference takes. sure:
+    patterns of lines that make this mistake and no other, as a loop that ends too early does; tried first.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Bug:
     why: str
     look_at: tuple[str, ...]
     functions: tuple[Callable, ...]
+    sure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,9 +143,11 @@ class Trial:
 
     @property
     def narrowed(self) -> bool:
-        """Whether float64 came in, and less came out."""
-        wide = any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in self.case.inputs)
-        return wide and any(is_float(x) and x.dtype != torch.float64 for x in parts(self.got))
+        """Whether what came out has fewer digits than what came in, or than float32."""
+        wanted = max([1.0, *map(coarser, filter(is_float, self.case.inputs))])
+        if any(isinstance(x, Tensor) and x.dtype == torch.float64 for x in self.case.inputs):
+            wanted = coarser(torch.empty(0, dtype=torch.float64))
+        return any(is_float(x) and coarser(x) > wanted for x in parts(self.got))
 
 
 @dataclass(repr=False)
@@ -172,6 +179,7 @@ class Exercise:
     of_module: bool = False
     known_as: str = field(default="", init=False)
     inputs: tuple = field(default=(), init=False)
+    _known: dict = field(default_factory=dict, init=False)  # what wrong versions say to a case, by its words
 
     def __repr__(self) -> str:
         return f"the check of {self.name}: call it with your answer"
@@ -217,17 +225,35 @@ class Exercise:
         example = self._example(compared[0], answer)
         for bug in self.bugs:
             for wrong in bug.functions:
-                if all(_is(wrong, t) for t in known):
+                if all(self._is(wrong, t) for t in known):
                     why = (bug.why,) if bug.why else ()
-                    where = self._where(compared[0], answer, wrong) or line_to_look_at(answer, *bug.look_at)
+                    where = self._where(compared[0], answer, bug, wrong)
                     return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
         return replace(self._unknown(compared[0], known, answer), example=example)
 
-    def _where(self, trial: Trial, answer, wrong: Callable) -> tuple[int, str] | None:
-        """The learner's line that made the wrong number, if one left what the known mistake makes."""
+    def _is(self, wrong: Callable, trial: Trial) -> bool:
+        """Whether the learner's answer is what this wrong version computes."""
+        first, case = trial.subject[1], trial.case
+        made = self._known.get((wrong, case.words)) if not first else None  # the same for every answer
+        if made is None:
+            try:
+                made = wrong(*first, *copies(case.inputs))
+            except Exception:  # a wrong version need not work for every shape
+                made = ...
+            if not first:
+                self._known[wrong, case.words] = made
+        return made is not ... and same(trial.got, made, case.near)
+
+    def _where(self, trial: Trial, answer, bug: Bug, wrong: Callable) -> tuple[int, str] | None:
+        """The learner's line to look at; none where what is wrong is that a line is missing."""
+        if not bug.look_at:
+            return None
+        if sure := line_to_look_at(answer, *bug.sure):
+            return sure
         (function, first), case = trial.subject, trial.case
         alike = functools.partial(same, near=case.near)
-        return wrong_line(answer, function, self.reference, wrong, first, case.inputs, alike)
+        made = wrong_line(answer, function, self.reference, wrong, first, case.inputs, alike)
+        return made or line_to_look_at(answer, *bug.look_at)
 
     def _beyond_the_numbers(self, trials: list[Trial], answer) -> Result:
         """What is said of an answer whose numbers are right: can it be learnt through, and is it exact?"""
@@ -236,15 +262,19 @@ class Exercise:
             asked = _ASKED.format(words=trial.case.words)
             if trial.narrowed:
                 where = line_to_look_at(answer, *_NARROWS)
-                return Result(self.name, "wrong", _NARROWED, "single-precision", (asked,), where=where)
+                dtypes = (str(x.dtype).removeprefix("torch.") for x in parts(trial.got) if is_float(x))
+                said = _NARROWED.format(got=min(dtypes))  # float16 before float32
+                return Result(self.name, "wrong", said, "loses-digits", (asked,), where=where)
             try:
                 wrong = None if trial.case.stage > self.learns else self._wrong_slope(trial)
-            except Failed:
-                known.append(_NO_WAY_BACK)
+            except Failed as failed:
+                known.append(_NO_WAY_BACK if failed.what == "no way back" else _NOT_TO_LEARN)
                 break
             if wrong and not wrong.nothing:
-                said = _SLOPE.format(name=wrong.name, off=number(wrong.off))
-                return Result(self.name, "wrong", said, "wrong-gradient", (asked,))
+                told = _SLOPE if math.isfinite(wrong.off) else _NO_SLOPE_AT_ALL
+                said = told.format(name=wrong.name, off=number(wrong.off))
+                where = line_to_look_at(answer, CUT) if cuts(answer) else None
+                return Result(self.name, "wrong", said, "wrong-gradient", (asked,), where=where)
             if wrong and cuts(answer):
                 said, where = _NO_SLOPE.format(name=wrong.name), line_to_look_at(answer, CUT)
                 return Result(self.name, "wrong", said, "no-gradient", (asked,), where=where)
@@ -289,7 +319,7 @@ class Exercise:
     def _unknown(self, trial: Trial, known: list[Trial], answer) -> Result:
         """No known mistake: what is wrong with the form, or which property fails, and how far off it is."""
         if trial.form:
-            bug = "no-return" if trial.got is None else None
+            bug = "no-return" if trial.got is None else _FORMS.get(trial.form.what)
             where = line_to_look_at(answer, r"\breturn\b")
             return Result(self.name, "wrong", in_words(trial.form, _SENTENCES), bug, where=where)
         dice = [verdict for t in known if (verdict := _repeats(t)) is not None]
@@ -302,7 +332,8 @@ class Exercise:
         where = ", ".join(map(str, place))
         far = (_OFF if off < math.inf else _NO_NUMBER).format(part=part, place=where, off=number(off))
         details = () if trial.expected[0].dtype == torch.bool else (far,)
-        return Result(self.name, "wrong", headline, details=details, evidence=verdicts)
+        bug = "not-repeatable" if dice else None
+        return Result(self.name, "wrong", headline, bug, details, verdicts)
 
     def _furthest(self, trial: Trial) -> tuple[str, tuple[int, ...], float]:
         """The part that differs, the place where it differs most, and by how much."""
@@ -418,15 +449,6 @@ def _unless_unfinished(answer, trial: Trial) -> None:
         raise Stop("not started", "not finished yet: a line is still to be written", where=still)
     if trial.got is not None and any(part is ... for part in parts(trial.got)):
         raise Stop("not started", _STUB)
-
-
-def _is(wrong: Callable, trial: Trial) -> bool:
-    """Whether the learner's answer is what this wrong version computes."""
-    try:
-        made = wrong(*trial.subject[1], *copies(trial.case.inputs))
-    except Exception:
-        return False  # a wrong version need not work for every shape
-    return same(trial.got, made, trial.case.near)
 
 
 def _repeats(trial: Trial) -> Verdict | None:

@@ -98,8 +98,8 @@ def _layout(text: str) -> tuple[int, set[int], dict[int, int]]:
     with contextlib.suppress(SyntaxError, tokenize.TokenError):  # a lambda out of the middle of a call
         tokens = tokenize.generate_tokens(io.StringIO(text).readline)
         comments = {t.start[0]: t.start[1] for t in tokens if t.type == tokenize.COMMENT}
-        (function,) = ast.parse(text).body
-        if isinstance(function, ast.FunctionDef):
+        body = ast.parse(text).body  # of several things where lines hold several statements
+        if len(body) == 1 and isinstance(function := body[0], ast.FunctionDef):
             begins, first = function.lineno, function.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 said = set(range(first.lineno, first.end_lineno + 1))

@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 
+import torch
 from torch import Tensor
 
 from attention_core._calling import Failed, call, copies
 from attention_core.practice.source import functions, lines
 
+_LONGEST = 16  # of a list that is looked into
 _OURS = f"{Path(__file__).parents[1]}{os.sep}"
+_SAME = 1e-6  # two roundings of float32
 _MOST = 500  # tensors that are kept of one call: a loop may leave many
 
 Left = list[tuple[int, Tensor]]  # the number of a line, and what it left; in the order in which they came
@@ -31,14 +34,29 @@ def wrong_line(
     with `first` and `inputs`. same: whether two tensors are alike. None if no line left any such number.
     """
     written = dict(lines(answer))
-    codes = {code for f in functions(answer) for code in _within(f.__code__)}
+    coded = [f.__code__ for f in functions(answer) if hasattr(f, "__code__")]  # a partial has none
+    codes = {inner for code in coded for inner in _within(code)}
     theirs = _left_by(function, inputs, codes.__contains__)
     good, bad = ([x for _, x in _left_by(f, (*first, *inputs), _is_ours)] for f in (right, wrong))
     bad = [x for x in bad if not any(same(x, y) for y in good)]
     for line, x in theirs:
-        if line in written and any(same(x, y) for y in bad):
+        alone = x.ndim == 0 and x.is_floating_point()  # a loop over plain numbers leaves them one by one
+        if line in written and (any(same(x, y) for y in bad) or (alone and _only_among(x, bad, good))):
             return line, written[line]
     return None
+
+
+def _only_among(x: Tensor, bad: list[Tensor], good: list[Tensor]) -> bool:
+    return _among(float(x), bad) and not _among(float(x), good)
+
+
+def _among(number: float, tensors: list[Tensor]) -> bool:
+    """Whether a number of a loop's is one of those that are computed together here."""
+    return any(
+        bool(((x.double() - number).abs() <= _SAME * max(1.0, abs(number))).any())
+        for x in tensors
+        if x.dtype != torch.bool and not x.is_complex()
+    )
 
 
 def _left_by(function: Callable, inputs: tuple, watched: Callable[[CodeType], bool]) -> Left:
@@ -70,7 +88,7 @@ def _watching(left: Left, watched: Callable[[CodeType], bool]) -> Iterator[None]
             nonlocal line
             if event in ("line", "return"):
                 for name, thing in frame.f_locals.items():
-                    if seen.get(name) is not thing or versions[name] != _version(thing):
+                    if name not in seen or seen[name] is not thing or versions[name] != _version(thing):
                         seen[name], versions[name] = thing, _version(thing)
                         keep(line, thing)
                 if event == "return":
@@ -92,14 +110,29 @@ def _watching(left: Left, watched: Callable[[CodeType], bool]) -> Iterator[None]
         sys.settrace(before)
 
 
-def _version(thing) -> int:
-    """How often it was written into."""
+def _version(thing):
+    """How often it was written into; of a list, what it holds."""
+    if isinstance(thing, list) and len(thing) <= _LONGEST:
+        return tuple(map(_held, thing))
     return thing._version if isinstance(thing, Tensor) else 0
 
 
+def _held(thing):
+    """A number as it is, those of a row, and of anything else which it is."""
+    if isinstance(thing, list):
+        return tuple(x if isinstance(x, float | bool) else id(x) for x in thing[:_LONGEST])
+    return thing if isinstance(thing, float | bool) else id(thing)
+
+
 def _tensors(thing) -> list[Tensor]:
+    """The tensors in a thing; a float is one without dimensions, and a list of rows one of two."""
     things = thing if isinstance(thing, tuple | list) else (thing,)
-    return [x for x in things if isinstance(x, Tensor)]
+    found = [x for x in things if isinstance(x, Tensor)]
+    found += [torch.tensor(x, dtype=torch.float64) for x in things if isinstance(x, float)]
+    if isinstance(thing, list) and len(thing) <= _LONGEST and things and isinstance(thing[0], list):
+        with contextlib.suppress(ValueError, TypeError, RuntimeError):  # rows of different lengths
+            found.append(torch.tensor(thing))
+    return found
 
 
 def _is_ours(code: CodeType) -> bool:

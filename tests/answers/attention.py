@@ -23,9 +23,9 @@ def with_matmul(query, key, value, allowed=None):
 @right
 def with_einsum(query, key, value, allowed=None):
     scores = torch.einsum("...qd,...kd->...qk", query, key) * query.shape[-1] ** -0.5
-    e = torch.exp(scores - scores.amax(-1, keepdim=True))
     if allowed is not None:
-        e = torch.where(allowed, e, 0)
+        scores = torch.where(allowed, scores, -torch.inf)
+    e = torch.exp(scores - scores.amax(-1, keepdim=True).clamp(min=-1e30))
     weights = e / e.sum(-1, keepdim=True).clamp(min=1e-30)
     return torch.einsum("...qk,...kv->...qv", weights, value), weights
 
@@ -72,7 +72,7 @@ def in_float64_inside(query, key, value, allowed=None):
     return weights @ v, weights
 
 
-@right
+@known("masked-after-rounding")
 def masked_after_and_renormalised(query, key, value, allowed=None):
     weights = F.softmax(query @ key.mT / query.shape[-1] ** 0.5, -1)
     if allowed is not None:
@@ -369,18 +369,13 @@ def _future_leaks(answer) -> bool:
     return max((x - y)[:3].abs().max() for x, y in zip(before, after, strict=True)) > 1e-3
 
 
-@unlisted(
-    "evenness",
-    lambda f: (
-        f(*_sample())[1].amax(-1) < _reference()[1].amax(-1) - attention_rounding(*_sample())[1]
-    ).all(),
-)
+@known("softmax-twice")
 def softmax_twice(query, key, value, allowed=None):
     weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed).softmax(-1)
     return weights @ value, weights
 
 
-@unlisted("RuntimeError", None, status="error")
+@known("scores-transposed")
 def keys_ask_queries(query, key, value, allowed=None):
     weights = masked_softmax(key @ query.mT / query.shape[-1] ** 0.5, allowed)
     return weights @ value, weights
@@ -395,10 +390,7 @@ def values_are_masked(query, key, value, allowed=None):
     return weights @ value, weights
 
 
-@unlisted(
-    "sharpness",
-    lambda f: _same_weights(f, (_sample()[0] @ _sample()[1].T * 2).softmax(-1), scale=2),
-)
+@known("times-root")
 def multiplied_by_the_root(query, key, value, allowed=None):
     weights = masked_softmax(query @ key.mT * query.shape[-1] ** 0.5, allowed)
     return weights @ value, weights
@@ -432,20 +424,20 @@ def temperature_squared(query, key, value, allowed=None):
     return weights @ value, weights
 
 
-@unlisted("repeatable", lambda f: not _same_weights(f, f(*_sample())[1]))
+@known("not-repeatable")
 def dropout_left_on(query, key, value, allowed=None):
     weights = F.dropout(masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed), 0.3)
     return weights @ value, weights
 
 
-@unlisted("rows sum to one", _row_sums_off)
+@known("length-for-sum")
 def rows_of_length_1(query, key, value, allowed=None):
     e = torch.exp(query @ key.mT / query.shape[-1] ** 0.5)
     weights = e / e.norm(dim=-1, keepdim=True)
     return weights @ value, weights
 
 
-@unlisted("rows sum to one", _row_sums_off)
+@known("sigmoid")
 def sigmoid_for_softmax(query, key, value, allowed=None):
     weights = torch.sigmoid(query @ key.mT / query.shape[-1] ** 0.5)
     return weights @ value, weights
@@ -463,7 +455,7 @@ def output_doubled(query, key, value, allowed=None):
     return weights @ value * 5, weights
 
 
-@unlisted("causality", _future_leaks)
+@known("small-fill")
 def a_fill_of_minus_5(query, key, value, allowed=None):
     scores = query @ key.mT / query.shape[-1] ** 0.5
     if allowed is not None:
@@ -472,7 +464,7 @@ def a_fill_of_minus_5(query, key, value, allowed=None):
     return weights @ value, weights
 
 
-@unlisted("not right yet: weights differ", lambda f: not _same_weights(f))
+@known("cosine")
 def cosine_for_dot_product(query, key, value, allowed=None):
     weights = masked_softmax(F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT, allowed)
     return weights @ value, weights
@@ -488,10 +480,7 @@ def with_few_digits(query, key, value, allowed=None):
     return weights @ value, weights
 
 
-@unlisted(
-    "it should return (output, weights); it returned a Tensor",
-    lambda f: isinstance(f(*_sample()), Tensor),
-)
+@known("output-alone")
 def only_the_output(query, key, value, allowed=None):
     return masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed) @ value
 
@@ -509,3 +498,308 @@ def weights_transposed(query, key, value, allowed=None):
 def transposed_with_T(query, key, value, allowed=None):
     weights = masked_softmax(query @ key.permute(*range(key.ndim)[::-1]) / query.shape[-1] ** 0.5, allowed)
     return weights @ value, weights
+
+
+# --- known by their numbers -------------------------------------------------------------------------------
+
+
+def _weighted(normalise):
+    """An answer with this softmax, for one that differs in nothing else."""
+
+    def answer(query, key, value, allowed=None):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, -torch.inf)
+        weights = normalise(scores).nan_to_num(0)
+        return weights @ value, weights
+
+    return answer
+
+
+def _row(bug, name, normalise):
+    answer = _weighted(normalise)
+    answer.__name__ = name
+    return known(bug)(answer)
+
+
+_row("one-maximum", "one_maximum_of_all", lambda s: (e := (s - s.max()).exp()) / e.sum(-1, keepdim=True))
+_row("exp-twice", "exp_before_softmax", lambda s: s.exp().softmax(-1))
+_row("negated", "minus_the_scores", lambda s: (-s).softmax(-1))
+_row("base-two", "powers_of_two", lambda s: (s * math.log(2)).softmax(-1))
+_row("padded-sum", "a_hundredth_in_the_sum", lambda s: s.exp() / (s.exp().sum(-1, keepdim=True) + 0.01))
+_row("sum-of-another-row", "without_keepdim", lambda s: s.exp() / s.exp().sum(-1))
+
+
+@known("fourth-root")
+def the_fourth_root(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.25, allowed)
+    return weights @ value, weights
+
+
+@known("fixed-scale")
+def divided_by_the_root_of_6(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / 6**0.5, allowed)
+    return weights @ value, weights
+
+
+@known("fixed-scale")
+def divided_by_8(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / 8, allowed)
+    return weights @ value, weights
+
+
+@known("scaled-after-softmax")
+def scaled_after_the_softmax(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT, allowed) / query.shape[-1] ** 0.5
+    return weights @ value, weights
+
+
+@known("output-scaled")
+def output_divided_by_the_root(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights @ value / query.shape[-1] ** 0.5, weights
+
+
+@known("floor-division")
+def two_slashes(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT // query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("mask-replaced")
+def a_causal_mask_for_any(query, key, value, allowed=None):
+    if allowed is not None:
+        allowed = torch.ones(query.shape[-2], key.shape[-2]).tril().bool()
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("always-causal")
+def causal_unless_told(query, key, value, allowed=None):
+    if allowed is None:
+        allowed = torch.ones(query.shape[-2], key.shape[-2]).tril().bool()
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("too-few-keys")
+def only_as_many_keys_as_queries(query, key, value, allowed=None):
+    seen = torch.arange(key.shape[-2]) < query.shape[-2]
+    seen = seen if allowed is None else seen & allowed
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, seen.expand(query.shape[-2], -1))
+    return weights @ value, weights
+
+
+@known("mask-unsqueezed")
+def one_dimension_more(query, key, value, allowed=None):
+    if allowed is not None:
+        allowed = allowed.unsqueeze(-2)
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("small-fill")
+def minus_100_then_0(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is None:
+        return scores.softmax(-1) @ value, scores.softmax(-1)
+    weights = scores.masked_fill(~allowed, -100).softmax(-1) * allowed.any(-1, keepdim=True)
+    return weights @ value, weights
+
+
+@known("large-fill")
+def the_sign_of_the_fill(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, 1e9)
+    weights = scores.softmax(-1)
+    return weights @ value, weights
+
+
+@known("mask-added")
+def mask_added_as_numbers(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores + allowed.float()
+    weights = scores.softmax(-1)
+    return weights @ value, weights
+
+
+@known("infinity-times-zero")
+def infinity_times_the_mask(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores + (1 - allowed.float()) * -math.inf
+    weights = scores.softmax(-1)
+    return weights @ value, weights
+
+
+@known("mask-as-index")
+def mask_in_brackets(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores[~allowed] = -torch.inf
+    weights = scores.softmax(-1).nan_to_num(0)
+    return weights @ value, weights
+
+
+@known("mask-on-rows")
+def whole_queries_hidden(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, None)
+    if allowed is not None:
+        weights = weights.masked_fill(~allowed.all(-1, keepdim=True), 0)
+    return weights @ value, weights
+
+
+@known("mask-multiplied")
+def filled_with_0(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, 0)
+    weights = scores.softmax(-1)
+    return weights @ value, weights
+
+
+@known("nan-row")
+def nan_in_the_weights_only(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, -math.inf)
+    weights = scores.softmax(-1)
+    return (weights @ value).nan_to_num(0), weights
+
+
+@known("weights-alone")
+def only_the_weights(query, key, value, allowed=None):
+    return masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+
+
+@known("scores-for-weights")
+def scores_given_back(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    return masked_softmax(scores, allowed) @ value, scores
+
+
+@known("output-from-scores")
+def scores_average(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    return scores @ value, masked_softmax(scores, allowed)
+
+
+@known("output-unmasked")
+def output_before_the_mask(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    return scores.softmax(-1) @ value, masked_softmax(scores, allowed)
+
+
+@known("weights-transposed")
+def columns_average(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights.mT @ value, weights
+
+
+@known("sentences-mixed")
+def one_long_sentence(query, key, value, allowed=None):
+    query, key, value = (x.reshape(-1, x.shape[-1]) for x in (query, key, value))
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("no-gradient")
+@torch.no_grad()
+def with_no_grad(query, key, value, allowed=None):
+    return attention_core.scaled_dot_product_attention(query, key, value, allowed)
+
+
+@known("wrong-gradient")
+def minus_infinity_added(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed is not None:
+        scores = scores + allowed.to(scores.dtype).log()
+    weights = scores.softmax(-1).nan_to_num(0)
+    return weights @ value, weights
+
+
+# --- known by the error -----------------------------------------------------------------------------------
+
+
+@known("truth-of-a-mask")
+def if_allowed(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    if allowed:
+        scores = scores.masked_fill(~allowed, -torch.inf)
+    weights = scores.softmax(-1).nan_to_num(0)
+    return weights @ value, weights
+
+
+@known("other-dimensions-swapped")
+def key_dot_T(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.T / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("fixed-dimensions")
+def a_batch_is_expected(query, key, value, allowed=None):
+    _batch, _n_q, d_k = query.shape
+    weights = masked_softmax(query @ key.mT / d_k**0.5, allowed)
+    return weights @ value, weights
+
+
+@known("mask-that-is-none")
+def always_masked(query, key, value, allowed=None):
+    scores = query @ key.mT / query.shape[-1] ** 0.5
+    scores = scores.masked_fill(~allowed, -torch.inf)
+    weights = scores.softmax(-1).nan_to_num(0)
+    return weights @ value, weights
+
+
+@known("key-not-transposed")
+def key_as_it_is(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+@known("factors-swapped")
+def value_first(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return value @ weights, weights
+
+
+@known("counted-from-the-front")
+def transposed_1_and_2(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.transpose(1, 2) / query.shape[-1] ** 0.5, allowed)
+    return weights @ value, weights
+
+
+# --- and some that are in no table ------------------------------------------------------------------------
+
+
+@unlisted(
+    "sharpness",
+    lambda f: _same_weights(f, (_sample()[0] @ _sample()[1].T * 0.2).softmax(-1), scale=0.5),
+)
+def a_warmer_softmax(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5 * 0.4, allowed)
+    return weights @ value, weights
+
+
+@unlisted(
+    "evenness",
+    lambda f: (f(*_sample())[1].amax(-1) < _reference()[1].amax(-1) - 0.01).all(),
+)
+def half_of_it_even(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    weights = weights / 2 + 1 / (2 * key.shape[-2])
+    return weights @ value, weights
+
+
+@unlisted("rows sum to one", _row_sums_off)
+def nine_tenths(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed) * 0.9
+    return weights @ value, weights
+
+
+@unlisted("output = weights @ value", _same_weights_other_output)
+def query_added(query, key, value, allowed=None):
+    weights = masked_softmax(query @ key.mT / query.shape[-1] ** 0.5, allowed)
+    return weights @ value + query.sum(-1, keepdim=True), weights

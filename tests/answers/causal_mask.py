@@ -81,21 +81,153 @@ def to_be_added(n):
     return torch.full((n, n), float("-inf")).triu(1)
 
 
-@unlisted("all of the past", lambda f: not f(3)[2, 0])
-def two_words_back(n):
-    return torch.ones(n, n).tril().triu(-1).bool()
+@known("only-the-first-sees-itself")
+def a_first_row_mended(n):
+    mask = torch.ones(n, n).tril(-1).bool()
+    mask[0, 0] = True
+    return mask
 
 
-@unlisted("no future", lambda f: f(3)[0, 2])
+@known("mirrored")
 def from_the_other_corner(n):
     return torch.ones(n, n).tril().bool().flip(1)
 
 
-@unlisted("mask should have shape (3, 3); it has (1, 3, 3)", lambda f: f(3).ndim == 3)
+@known("mirrored")
+def from_the_bottom(n):
+    return torch.ones(n, n).tril().bool().flip(0)
+
+
+@known("everything")
+def one_row_for_all(n):
+    mask = [[False] * n] * n
+    for i in range(n):
+        for j in range(i + 1):
+            mask[i][j] = True
+    return torch.tensor(mask)
+
+
+@known("nothing")
+def compared_with_more_than_there_is(n):
+    return torch.ones(n, n).tril() > 1
+
+
+@known("window")
+def itself_and_the_word_before(n):
+    return torch.ones(n, n).tril().triu(-1).bool()
+
+
+@known("window")
+def three_words_back(n):
+    distance = torch.arange(n)[:, None] - torch.arange(n)
+    return (distance >= 0) & (distance <= 3)
+
+
+@known("neighbours")
+def both_sides(n):
+    return (torch.arange(n)[:, None] - torch.arange(n)).abs() < 2
+
+
+@known("first-row-empty")
+def rows_from_1(n):
+    mask = torch.zeros(n, n, dtype=torch.bool)
+    for i in range(1, n):
+        mask[i, : i + 1] = True
+    return mask
+
+
+@known("last-row-empty")
+def rows_to_the_last_but_one(n):
+    mask = torch.zeros(n, n, dtype=torch.bool)
+    for i in range(n - 1):
+        mask[i, : i + 1] = True
+    return mask
+
+
+@known("first-column-empty")
+def keys_from_1(n):
+    return torch.tensor([[0 < j <= i for j in range(n)] for i in range(n)])
+
+
+@known("last-column-empty")
+def keys_to_the_last_but_one(n):
+    mask = torch.zeros(n, n, dtype=torch.bool)
+    for i in range(n):
+        for j in range(n - 1):
+            mask[i, j] = j <= i
+    return mask
+
+
+@known("numbers-inverted")
+def ones_for_the_future(n):
+    return torch.ones(n, n).triu(1)
+
+
+@known("added-mask")
+def a_large_price(n):
+    return torch.full((n, n), -1e9).triu(1)
+
+
+@known("one-row")
+def positions_with_themselves(n):
+    return torch.arange(n) >= torch.arange(n)
+
+
+@known("an-axis-too-many")
 def with_a_batch(n):
     return torch.ones(1, n, n).tril().bool()
 
 
-@unlisted("mask should be a tensor; it is a list", lambda f: isinstance(f(2), list))
+@known("an-axis-too-many")
+def with_a_batch_and_heads(n):
+    return torch.ones(n, n).tril().bool()[None, None]
+
+
+@known("squeezed")
+def without_axes_of_size_1(n):
+    return torch.ones(n, n).tril().bool().squeeze()
+
+
+@known("one-too-few")
+def a_row_too_few(n):
+    i = torch.arange(n - 1)
+    return i <= i[:, None]
+
+
+@known("one-too-many")
+def a_row_too_many(n):
+    i = torch.arange(n + 1)
+    return i <= i[:, None]
+
+
+@known("always-as-many")
+def of_ten_words(n):
+    return torch.ones(10, 10).tril().bool()
+
+
+@unlisted("no future", lambda f: f(3)[0, 2])
+def all_but_the_next(n):
+    mask = torch.ones(n, n, dtype=torch.bool)
+    for i in range(n - 1):
+        mask[i, i + 1] = False
+    return mask
+
+
+@unlisted("all of the past", lambda f: not f(41)[40, 0])
+def forty_words_at_most(n):
+    return torch.ones(n, n).tril().triu(-39).bool()
+
+
+@unlisted("mask should have shape (3, 3); it has (3, 6)", lambda f: f(3).shape == (3, 6))
+def twice_as_wide(n):
+    return torch.ones(n, n).tril().bool().repeat(1, 2)
+
+
+@known("not-a-tensor")
 def lists(n):
     return [[j <= i for j in range(n)] for i in range(n)]
+
+
+@known("only-the-one-before")
+def the_word_before(n):
+    return torch.ones(n, n).tril(-1).triu(-1).bool()

@@ -35,6 +35,11 @@ def left_as_it_is(x):
     return x
 
 
-@unlisted("half should be a tensor; it is a float", lambda f: isinstance(f(torch.ones(1)), float))
+@known("not-a-tensor")
 def half_of_the_sum(x):
     return x.sum().item() / 2
+
+
+@unlisted("not right yet: half differs", lambda f: bool((f(torch.ones(1)) < 0).all()))
+def the_other_way(x):
+    return -x / 2

@@ -1,5 +1,8 @@
 """Answers to `looks_ahead(model)`: does an answer depend on later tokens?"""
 
+import random
+
+import numpy as np
 import torch
 
 from answers import known, right, unlisted
@@ -93,3 +96,140 @@ def how_far_it_moves(model):
     tokens = torch.tensor([[1, 2, 3, 4]])
     before, after = model(tokens)[0], model(tokens * torch.tensor([1, 1, 1, 0]))[0]
     return (after - before)[0, :-1].abs().max().item()
+
+
+@right
+def in_numpy(model):
+    tokens = np.arange(8)[None]
+    changed = tokens.copy()
+    changed[0, -1] = 3
+    before, after = (model(torch.from_numpy(x))[0].detach().numpy() for x in (tokens, changed))
+    return np.any(np.abs(before - after)[:, :-1] > 1e-9)
+
+
+@right
+def at_random_but_never_the_same(model):
+    tokens = torch.randint(10, (1, 8))
+    changed = tokens.clone()
+    changed[0, -1] = (tokens[0, -1] + torch.randint(1, 10, ())) % 10
+    with torch.no_grad():
+        return not torch.equal(model(tokens)[0][:, :-1], model(changed)[0][:, :-1])
+
+
+@right
+def in_evaluation_mode(model):
+    model.eval()
+    return the_last_token_changed(model)
+
+
+@right
+def with_its_forward(model):
+    with torch.inference_mode():
+        one, two = (model.forward(torch.tensor([[5, 5, 5, x]]), need_weights=False)[0] for x in (5, 6))
+    return (one[0, :-1] != two[0, :-1]).any()
+
+
+@known("by-luck")
+def a_token_that_may_be_the_old_one(model):
+    return bool(_moves(model, -1, torch.randint(10, ()))[:-1].any())
+
+
+@known("by-luck")
+def by_another_dice(model):
+    return bool(_moves(model, -1, random.randrange(10))[:-1].any())
+
+
+@known("model-changed")
+def made_double(model):
+    return the_last_token_changed(model.double())
+
+
+@known("model-changed")
+def left_in_training_mode(model):
+    return the_last_token_changed(model.train())
+
+
+@known("model-changed")
+def other_parameters(model):
+    with torch.no_grad():
+        model.embedding.weight.normal_()
+    return the_last_token_changed(model)
+
+
+@known("model-not-asked")
+def asked_for_its_attribute(model):
+    return not model.causal
+
+
+@known("goes-by-weights")
+def weights_above_the_diagonal(model):
+    return any(bool(w.triu(1).any()) for w in model(torch.arange(8)[None])[1])
+
+
+@known("goes-by-weights")
+def weights_compared(model):
+    one, two = (model(torch.tensor([[1, 2, 3, x]]))[1] for x in (4, 5))
+    return any(not torch.equal(a[..., :-1, :], b[..., :-1, :]) for a, b in zip(one, two, strict=True))
+
+
+@known("small-leak")
+def likeliest_digits(model):
+    one, two = (model(torch.tensor([[1, 2, 3, 4, 5, 6, 7, x]]))[0].argmax(-1) for x in (8, 0))
+    return not torch.equal(one[:, :-1], two[:, :-1])
+
+
+@known("small-leak")
+def half_a_logit(model):
+    one, two = (model(torch.tensor([[1, 2, 3, 4, 5, 6, 7, x]]))[0] for x in (8, 0))
+    return bool(((one - two)[:, :-1].abs() > 0.5).any())
+
+
+@known("too-far")
+def each_place_must_move(model):
+    return bool(_moves(model, -1)[:-1].all())
+
+
+@known("first-token-changed")
+def backwards(model):
+    tokens = torch.arange(1, 9)[None]
+    with torch.no_grad():
+        return not torch.allclose(model(tokens)[0].flip(1), model(tokens.flip(1))[0])
+
+
+@known("always-false")
+def sums_of_probabilities(model):
+    one, two = (model(torch.tensor([[1, 2, 3, x]]))[0].softmax(-1).sum(-1) for x in (4, 5))
+    return not torch.allclose(one[:, :-1], two[:, :-1])
+
+
+@known("always-false")
+def one_token_each(model):
+    tokens = torch.arange(8)[:, None]
+    return not torch.equal(model(tokens)[0][:, :-1], model(9 - tokens)[0][:, :-1])
+
+
+@known("not-tokens")
+def no_batch(model):
+    return bool(model(torch.arange(8))[0].any())
+
+
+@known("not-unpacked")
+def pairs_compared(model):
+    return model(torch.tensor([[1, 2, 3]])) != model(torch.tensor([[1, 2, 4]]))
+
+
+@known("wrong-signature")
+def with_tokens_of_its_own(model, tokens):
+    return bool(model(tokens)[0].any())
+
+
+@known("no-return")
+def nothing_for_a_right_model(model):
+    if the_last_token_changed(model):
+        return True
+
+
+@known("no-return")
+def nothing_for_a_wrong_model(model):
+    if not the_last_token_changed(model):
+        return False

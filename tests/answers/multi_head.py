@@ -49,7 +49,7 @@ class WithEinsum(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         for name in ("to_query", "to_key", "to_value", "to_output"):
-            setattr(self, name, nn.Linear(dim, dim, bias=False))
+            setattr(self, name, nn.Linear(dim, dim))
 
     def forward(self, x, allowed=None):
         q, k, v = (
@@ -175,8 +175,190 @@ class HeadsWithoutMask(_FourProjections):
         return _attend(self, x, None, (x.shape[-1] / self.num_heads) ** 0.5)
 
 
-@unlisted("output", _only_the_output_is_wrong)
+@known("output-twice")
 class ProjectedTwice(_FourProjections):
     def forward(self, x, allowed=None):
         output, weights = FromTheFunctions.forward(self, x, allowed)
         return self.to_output(output), weights
+
+
+@unlisted("output", _only_the_output_is_wrong)
+class SquashedAtTheEnd(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = FromTheFunctions.forward(self, x, allowed)
+        return output.tanh(), weights
+
+
+def _heads_and_weights(module, x, allowed, *qkv):
+    output, weights = attention_core.scaled_dot_product_attention(*(qkv or module.heads(x)), allowed)
+    return module.to_output(transpose_and_reshape(output)), weights
+
+
+@known("wrong-parameters")
+class NoBias(FromTheFunctions):
+    def __init__(self, dim, num_heads):
+        super().__init__(dim, num_heads)
+        self.to_output = nn.Linear(dim, dim, bias=False)
+
+
+@known("residual")
+class HeadsWithResidual(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = _heads_and_weights(self, x, allowed)
+        return x + output, weights
+
+
+@known("fixed-dim")
+class SoftmaxOverTheHeads(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = self.heads(x)
+        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(1)
+        return self.to_output(transpose_and_reshape(weights @ v)), weights
+
+
+@known("part-split-without-transpose")
+class ValuesSplitByView(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, _ = self.heads(x)
+        return _heads_and_weights(self, x, allowed, q, k, view_alone(self.to_value(x), self.num_heads))
+
+
+@known("first-slice-for-all")
+class FirstSlice(_FourProjections):
+    def forward(self, x, allowed=None):
+        size = x.shape[-1] // self.num_heads
+        parts = (f(x)[:, None, :, :size] for f in (self.to_query, self.to_key, self.to_value))
+        return _heads_and_weights(self, x, allowed, *(p.expand(-1, self.num_heads, -1, -1) for p in parts))
+
+
+@known("fixed-heads")
+class TwoHeads(_FourProjections):
+    def forward(self, x, allowed=None):
+        parts = (view_and_transpose(f(x), 2) for f in (self.to_query, self.to_key, self.to_value))
+        return _heads_and_weights(self, x, allowed, *parts)
+
+
+@known("features-for-heads")
+class HeadsAndFeaturesMixedUp(FromTheFunctions):
+    def __init__(self, dim, num_heads):
+        super().__init__(dim, num_heads)
+        self.num_heads = dim // num_heads
+
+
+@known("one-map-for-all")
+class OneMap(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k = self.to_query(x).unsqueeze(1), self.to_key(x).unsqueeze(1)
+        v = view_and_transpose(self.to_value(x), self.num_heads)
+        output, weights = _heads_and_weights(self, x, allowed, q, k, v)
+        return output, weights.repeat(1, self.num_heads, 1, 1)
+
+
+@known("heads-look-at-heads")
+class HeadsLookAtHeads(_FourProjections):
+    def forward(self, x, allowed=None):
+        parts = (
+            f(x).unflatten(-1, (self.num_heads, -1)) for f in (self.to_query, self.to_key, self.to_value)
+        )
+        output, weights = attention_core.scaled_dot_product_attention(*parts, None)
+        return self.to_output(output.flatten(2)), weights
+
+
+@known("across-the-batch")
+class AcrossTheBatch(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = _heads_and_weights(self, x.transpose(0, 1), None)
+        return output.transpose(0, 1), weights
+
+
+@known("slices-before-projecting")
+class SlicesOfX(_FourProjections):
+    def forward(self, x, allowed=None):
+        size = x.shape[-1] // self.num_heads
+        parts = []
+        for f in (self.to_query, self.to_key, self.to_value):
+            own = [slice(i * size, (i + 1) * size) for i in range(self.num_heads)]
+            cut = [nn.functional.linear(x[..., s], f.weight[s, s], f.bias[s]) for s in own]
+            parts.append(torch.stack(cut, 1))
+        return _heads_and_weights(self, x, allowed, *parts)
+
+
+@known("mask-in-one-head")
+class MaskForTheFirstHead(_FourProjections):
+    def forward(self, x, allowed=None):
+        if allowed is not None:
+            others = torch.arange(self.num_heads)[:, None, None] > 0
+            allowed = allowed | others
+        return _heads_and_weights(self, x, allowed)
+
+
+@known("last-head-missing")
+class OneHeadTooFew(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = self.heads(x)
+        output, weights = torch.zeros_like(q), torch.zeros(*q.shape[:3], x.shape[1])
+        for i in range(self.num_heads - 1):
+            weights[:, i] = masked_softmax(q[:, i] @ k[:, i].mT / q.shape[-1] ** 0.5, allowed)
+            output[:, i] = weights[:, i] @ v[:, i]
+        return self.to_output(transpose_and_reshape(output)), weights
+
+
+@known("one-heads-weights")
+class WeightsOfTheFirstHead(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = _heads_and_weights(self, x, allowed)
+        return output, weights[:, 0]
+
+
+@known("weights-listed")
+class WeightsInAList(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = _heads_and_weights(self, x, allowed)
+        return output, [weights[:, i] for i in range(self.num_heads)]
+
+
+@known("weights-summed")
+class WeightsAddedUp(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = _heads_and_weights(self, x, allowed)
+        return output, weights.sum(1)
+
+
+@known("heads-before-batch")
+class HeadsFirst(_FourProjections):
+    def forward(self, x, allowed=None):
+        output, weights = _heads_and_weights(self, x, allowed)
+        return output, weights.transpose(0, 1)
+
+
+@known("value-and-output-swapped")
+class ValueAndOutputSwapped(_FourProjections):
+    def forward(self, x, allowed=None):
+        self.to_value, self.to_output = self.to_output, self.to_value
+        output, weights = _heads_and_weights(self, x, allowed)
+        self.to_value, self.to_output = self.to_output, self.to_value
+        return output, weights
+
+
+@known("value-from-output")
+class ValuesFromToOutput(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, _ = self.heads(x)
+        v = view_and_transpose(self.to_output(x), self.num_heads)
+        return _heads_and_weights(self, x, allowed, q, k, v)
+
+
+@known("batch-of-one")
+class OneSentence(_FourProjections):
+    def forward(self, x, allowed=None):
+        parts = [
+            f(x).view(1, x.shape[1], self.num_heads, x.shape[2] // self.num_heads).transpose(1, 2)
+            for f in (self.to_query, self.to_key, self.to_value)
+        ]
+        return _heads_and_weights(self, x, allowed, *parts)
+
+
+@known("truth-of-a-mask")
+class IfAllowed(_FourProjections):
+    def forward(self, x, allowed=None):
+        return _heads_and_weights(self, x, allowed if allowed else None)

@@ -216,7 +216,7 @@ def _notices_the_order(kind):
     return not agree(module(x.flip(0))[0].flip(0), module(x)[0], 4, 4, 5, 5)
 
 
-@unlisted("output", _only_the_output_is_wrong)
+@known("residual")
 class WithResidual(Plain):
     def forward(self, x, allowed=None):
         output, weights = super().forward(x, allowed)
@@ -239,3 +239,114 @@ class NeverInitialised(nn.Module):
 
     def forward(self, x, allowed=None):
         return x, x
+
+
+@unlisted("output", _only_the_output_is_wrong)
+class Doubled(Plain):
+    def forward(self, x, allowed=None):
+        output, weights = super().forward(x, allowed)
+        return 2 * output, weights
+
+
+@known("activation")
+class WithRelu(ThreeProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = (torch.relu(f(x)) for f in (self.to_query, self.to_key, self.to_value))
+        return attention_core.scaled_dot_product_attention(q, k, v, allowed)
+
+
+@known("weight-not-transposed")
+class NotTransposed(ThreeProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = (x @ f.weight for f in (self.to_query, self.to_key, self.to_value))
+        return attention_core.scaled_dot_product_attention(q, k, v, allowed)
+
+
+@known("one-after-the-other")
+class InAChain(ThreeProjections):
+    def forward(self, x, allowed=None):
+        q = self.to_query(x)
+        k = self.to_key(q)
+        return attention_core.scaled_dot_product_attention(q, k, self.to_value(k), allowed)
+
+
+@known("words-changed-first")
+class NormalisedFirst(Plain):
+    def forward(self, x, allowed=None):
+        return super().forward(nn.functional.layer_norm(x, x.shape[-1:]), allowed)
+
+
+@known("fixed-scale")
+class DividedBy2(ThreeProjections):
+    def forward(self, x, allowed=None):
+        weights = masked_softmax(self.to_query(x) @ self.to_key(x).mT / 2, allowed)
+        return weights @ self.to_value(x), weights
+
+
+@known("always-causal")
+class CausalUnlessTold(Plain):
+    def forward(self, x, allowed=None):
+        if allowed is None:
+            allowed = torch.ones(x.shape[-2], x.shape[-2]).tril().bool()
+        return super().forward(x, allowed)
+
+
+@known("no-mask-argument")
+class NoMask(ThreeProjections):
+    def forward(self, x):
+        return attention_core.scaled_dot_product_attention(self.to_query(x), self.to_key(x), self.to_value(x))
+
+
+@known("mask-unsqueezed")
+class MaskWithOneMore(Plain):
+    def forward(self, x, allowed=None):
+        return super().forward(x, None if allowed is None else allowed[:, None])
+
+
+@known("small-fill")
+class Minus100(ThreeProjections):
+    def forward(self, x, allowed=None):
+        weights = self.to_query(x) @ self.to_key(x).mT / x.shape[-1] ** 0.5
+        if allowed is not None:
+            weights = weights.masked_fill(~allowed, -100)
+        weights = weights.softmax(-1)
+        if allowed is not None:
+            weights = weights.masked_fill(~allowed.any(-1, keepdim=True), 0)
+        return weights @ self.to_value(x), weights
+
+
+@known("mask-keyword")
+class MaskByAnotherName(ThreeProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = self.to_query(x), self.to_key(x), self.to_value(x)
+        return attention_core.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+
+
+@known("no-super")
+class WithoutSuper(nn.Module):
+    def __init__(self, dim):
+        self.to_query = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x, allowed=None):
+        return x, x
+
+
+@known("no-gradient")
+class NoGradInForward(Plain):
+    @torch.no_grad()
+    def forward(self, x, allowed=None):
+        return super().forward(x, allowed)
+
+
+@known("no-gradient")
+class DataOfTheWeights(ThreeProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = (x @ f.weight.data.T for f in (self.to_query, self.to_key, self.to_value))
+        return attention_core.scaled_dot_product_attention(q, k, v, allowed)
+
+
+@known("sentences-mixed")
+class SentencesMixed(Plain):
+    def forward(self, x, allowed=None):
+        output, weights = super().forward(x.reshape(-1, x.shape[-1]), allowed)
+        return output.view(x.shape), weights

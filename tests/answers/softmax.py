@@ -97,21 +97,21 @@ def _row():  # made anew: an answer may write into it
 
 @unlisted("rows sum to one", lambda f: abs(f(_row()).sum().item() - 1) > 0.1)
 def sigmoid(scores):
-    return scores.sigmoid()
+    return F.hardsigmoid(scores)
 
 
-@unlisted("sharpness", lambda f: agree(f(_row()), (math.log(2) * _row()).softmax(-1), 3))
+@known("base-two")
 def two_to_the_power(scores):
     e = 2 ** (scores - scores.amax(-1, keepdim=True))
     return e / e.sum(-1, keepdim=True)
 
 
-@unlisted("evenness", lambda f: f(_row()).max() < _row().softmax(-1).max() - 0.1)
+@known("softmax-twice")
 def twice(scores):
     return scores.softmax(-1).softmax(-1)
 
 
-@unlisted("no share below 0", lambda f: f(_row()).min() < 0)
+@known("absolute-sum")
 def share_of_the_absolute(scores):
     return scores / scores.abs().sum(-1, keepdim=True)
 
@@ -124,3 +124,122 @@ def only_the_sums(scores):
 @unlisted("AttributeError", None, status="error")
 def a_method_that_is_not_there(scores):
     return scores.soft_max(-1)
+
+
+@unlisted("sharpness", lambda f: agree(f(_row()), (math.log(3) * _row()).softmax(-1), 3))
+def three_to_the_power(scores):
+    e = 3 ** (scores - scores.amax(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
+@unlisted("evenness", lambda f: f(_row()).max() < _row().softmax(-1).max() - 0.1)
+def half_of_it_even(scores):
+    return scores.softmax(-1) / 2 + 0.5 / scores.shape[-1]
+
+
+@unlisted("no share below 0", lambda f: f(torch.tensor([[3.0, -3.0]])).min() < 0)
+def a_line_for_a_power(scores):
+    return 1 / scores.shape[-1] + scores - scores.mean(-1, keepdim=True)
+
+
+@known("sigmoid")
+def each_by_itself(scores):
+    return 1 / (1 + torch.exp(-scores))
+
+
+@known("base-ten")
+def powers_of_ten(scores):
+    e = 10 ** (scores - scores.amax(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("exp-twice")
+def exp_of_exp(scores):
+    e = scores.exp().exp()
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("negated")
+def the_smallest_wins(scores):
+    return F.softmin(scores, dim=-1)
+
+
+@known("length-for-sum")
+def rows_of_length_1(scores):
+    return F.normalize(torch.exp(scores - scores.amax(-1, keepdim=True)), dim=-1)
+
+
+@known("padded-sum")
+def a_hundredth_in_the_sum(scores):
+    e = torch.exp(scores - scores.amax(-1, keepdim=True))
+    return e / (e.sum(-1, keepdim=True) + 0.01)
+
+
+@known("sum-of-another-row")
+def sum_without_keepdim(scores):
+    e = torch.exp(scores - scores.amax(-1, keepdim=True))
+    return e / e.sum(-1)
+
+
+@known("largest-of-another-row")
+def maximum_without_keepdim(scores):
+    e = torch.exp(scores - scores.amax(-1))
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("largest-of-the-column")
+def maximum_of_each_column(scores):
+    e = torch.exp(scores - scores.max(dim=-2, keepdim=True).values)
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("half-shifted")
+def shifted_above_only(scores):
+    shifted = scores - scores.amax(-1, keepdim=True)
+    return shifted.exp() / scores.exp().sum(-1, keepdim=True)
+
+
+@known("one-maximum")
+def one_maximum_for_all(scores):
+    e = torch.exp(scores - scores.max())
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("mean-for-maximum")
+def mean_taken_away(scores):
+    e = torch.exp(scores - scores.mean(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("largest-absolute")
+def largest_absolute_taken_away(scores):
+    e = torch.exp(scores - scores.abs().amax(-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("clamped")
+def clamped_at_50(scores):
+    kept = scores.clamp(-50, 50)
+    e = torch.exp(kept)
+    return e / e.sum(-1, keepdim=True)
+
+
+@known("first-dimension")
+def a_loop_over_the_first_dimension(scores):
+    return torch.stack([torch.exp(row - row.max()) / torch.exp(row - row.max()).sum() for row in scores])
+
+
+@known("shape-lost")
+def left_flat(scores):
+    return torch.softmax(scores.reshape(-1, scores.shape[-1]), dim=-1)
+
+
+@known("list")
+def numbers_in_lists(scores):
+    return torch.softmax(scores, dim=-1).tolist()
+
+
+@known("values-and-places")
+def both_that_max_gives(scores):
+    e = torch.exp(scores - scores.max(dim=-1, keepdim=True))
+    return e / e.sum(-1, keepdim=True)

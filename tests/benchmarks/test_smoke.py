@@ -1,14 +1,17 @@
 """The benchmarks still measure everything; how fast it was is read by people, not asserted."""
 
+import asyncio
 import re
 import subprocess
 import sys
-from math import isfinite
+import time
+from math import inf, isfinite
 from pathlib import Path
 
 import classroom
 import pytest
-from lab import need_chromium
+import round_trip
+from lab import need_chromium, running_chromium
 
 ROWS = [
     "ours, 12 × 12",
@@ -49,6 +52,112 @@ def test_the_latency_benchmark_fills_its_table():
     assert printed.count("× faster than") == 4
     assert len(re.findall(r"^(?:met|MISSED) ", printed, re.MULTILINE)) == 5
     assert re.search(r"^median: [\d.]+ × an echo", printed, re.MULTILINE)
+
+
+# ---------------------------------------------------------------- from far away
+
+
+@pytest.mark.browser
+def test_each_condition_has_its_table():
+    need_chromium()
+    *tables, verdicts = smoke("round_trip.py").split("\n\n")
+    assert len(tables) == len(round_trip.CONDITIONS)
+    for table, condition in zip(tables, round_trip.CONDITIONS, strict=True):
+        heading, *rows = table.splitlines()
+        assert heading.startswith(condition)
+        assert [re.split(r"\s{2,}", row)[0] for row in rows] == list(round_trip.THINGS)
+        for median, p95, n, frames, lag, went_back in map(numbers, rows):
+            assert isfinite(p95) and isfinite(lag) and 0 < median <= p95 and lag > 0
+            assert n == 2 and 1 <= frames <= round_trip.STEPS and went_back >= 0
+    assert len(verdicts.splitlines()) == 9
+    assert all(re.match(r"(?:met   |MISSED) .*\d", verdict) for verdict in verdicts.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("painted", "lag", "frames", "went_back"),
+    [
+        pytest.param([(1, 5), (41, 6), (81, 7)], 1, 3, 0, id="at once"),
+        pytest.param([(30, 4), (90, 5), (150, 7)], 70, 2, 0, id="what was there before comes once more"),
+        pytest.param([(1, 5), (41, 6), (81, 7), (130, 7)], 1, 3, 0, id="the kernel's own answer"),
+        pytest.param([(1, 5), (41, 6), (50, 5), (81, 7)], 1, 3, 1, id="back in between"),
+        pytest.param([(1, 5), (81, 7), (120, 5), (140, 6), (160, 7)], 1, 2, 2, id="back when it was over"),
+        pytest.param([(1, 5), (41, 6), (60, 4)], inf, 2, 1, id="the last one never"),
+        pytest.param([(1, 5), (41, -1), (81, 7)], 1, 2, 0, id="one like no other"),
+        pytest.param([], inf, 0, 0, id="nothing"),
+    ],
+)
+def test_a_drag_is_read_off_what_was_painted(painted, lag, frames, went_back):
+    drag = round_trip.Drag([5, 6, 7], [0, 40, 80], painted)
+    assert (drag.lag, drag.frames, drag.went_back) == (lag, frames, went_back)
+
+
+def test_a_drag_may_lead_down():
+    drag = round_trip.Drag([7, 6, 5], [0, 40, 80], [(1, 7), (41, 6), (50, 7), (81, 5)])
+    assert (drag.lag, drag.frames, drag.went_back) == (1, 3, 1)
+
+
+PAINTED_MAP = """
+<div id="output"><div class="ah"><canvas class="ah-canvas" width="60" height="60"></canvas></div></div>
+<script>
+const [map, canvas] = [".ah", "canvas"].map((at) => document.querySelector(at));
+const context = canvas.getContext("2d");
+const paint = (grey, noise = 0) => {
+    context.fillStyle = `rgb(${grey}, ${grey}, ${grey})`;
+    context.fillRect(0, 0, 60, 60);
+    context.fillStyle = "red";
+    context.fillRect(0, 0, noise, noise);
+    map.dataset.frames = String(Number(map.dataset.frames ?? 0) + 1);
+};
+const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50)));
+</script>"""
+
+
+@pytest.mark.browser
+def test_a_map_is_known_by_what_it_looks_like():
+    need_chromium()
+    with running_chromium() as chromium:
+        page = chromium.new_page()
+        page.set_content(PAINTED_MAP)
+        page.add_script_tag(content=round_trip.RECORD)
+        seen = page.evaluate(
+            """async () => {
+                for (const grey of [0, 20, 40]) { paint(grey); learn(output); }
+                record(output);
+                paint(20); // before the next frame comes another: it is not painted
+                for (const [grey, noise] of [[0], [20], [20, 5], [40], [20], [90], [30]]) {
+                    paint(grey, noise);
+                    await painted();
+                }
+                return recorded();
+            }"""
+        )
+    times, steps = zip(*seen["painted"], strict=True)
+    assert steps == (0, 1, 1, 2, 1, -1, -1)
+    assert sorted(times) == list(times) and seen["pressed"] == []
+
+
+@pytest.mark.parametrize("delay", [0, 0.05])
+def test_the_wire_takes_its_time_each_way_and_keeps_the_order(delay):
+    sent = bytes(range(256)) * 4096  # a megabyte: many chunks
+
+    async def echo(reader, writer):
+        writer.write(await reader.readexactly(len(sent)))
+        writer.close()
+
+    async def there_and_back():
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            with round_trip.wire_to(server.sockets[0].getsockname()[1]) as wire:
+                wire.delay = delay
+                reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+                begun = time.monotonic()
+                writer.write(sent)
+                came = await reader.read(-1)  # to the end: that is passed on, too
+                writer.close()
+                return came, time.monotonic() - begun
+
+    came, took = asyncio.run(there_and_back())
+    assert came == sent
+    assert 2 * delay <= took < 2 * delay + 5  # not for each chunk
 
 
 # ---------------------------------------------------------------- first minutes

@@ -25,20 +25,24 @@ def hunt(*given, **found) -> Result:
         return Result(
             "bug hunt", "wrong", f"there is no {unknown[0]}; the suspects are {', '.join(SUSPECTS)}"
         )
-    if all(found.get(name, ...) in (..., None) for name in SUSPECTS):
+    if all(_open(found.get(name)) for name in SUSPECTS):
         return Result("bug hunt", "not started", "not started yet. Which probe exposes each suspect?")
-    verdicts = tuple(_accused(name, found.get(name, ...)) for name in SUSPECTS)
+    verdicts = tuple(_accused(name, found.get(name)) for name in SUSPECTS)
     exposed = sum(map(bool, verdicts))
     if exposed == len(SUSPECTS):
         return Result("bug hunt", "passed", f"passed: all {exposed} are exposed", evidence=verdicts)
     return Result("bug hunt", "wrong", f"{exposed} of {len(SUSPECTS)} exposed", evidence=verdicts)
 
 
+def _open(probe) -> bool:
+    return probe is ... or probe is None
+
+
 def _accused(name: str, probe) -> Verdict:
     """A verdict that is true when the suspect is exposed."""
-    if probe is ... or probe is None:
+    if _open(probe):
         return Verdict(name, None, "still at large")
-    if probe not in probes.ALL:
+    if not any(probe is each for each in probes.ALL):  # not `in`, which asks an array whether it is equal
         return Verdict(
             name, False, f"name a probe, such as probes.causality, without brackets; this is {a(probe)}"
         )
