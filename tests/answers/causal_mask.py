@@ -231,3 +231,9 @@ def lists(n):
 @known("only-the-one-before")
 def the_word_before(n):
     return torch.ones(n, n).tril(-1).triu(-1).bool()
+
+
+@unlisted("all of the past", lambda f: not f(300)[128, 0])
+def positions_in_a_byte(n):
+    positions = torch.arange(n).to(torch.int8)
+    return positions[None] <= positions[:, None]

@@ -233,3 +233,54 @@ def nothing_for_a_right_model(model):
 def nothing_for_a_wrong_model(model):
     if not the_last_token_changed(model):
         return False
+
+
+def _differences(model):
+    """Of all logits but the last place's, when the last token is changed."""
+    tokens = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
+    changed = tokens.clone()
+    changed[0, -1] = 0
+    with torch.no_grad():
+        return model(tokens)[0][0, :-1] - model(changed)[0][0, :-1]
+
+
+class _Leaking(torch.nn.Module):
+    """Logits `(batch, n, 2)` out of nothing but the tokens, as `of` makes them."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def forward(self, tokens):
+        return self.of(tokens.float()), None
+
+
+def _misses(of):
+    """Whether a probe does not see that these logits look ahead."""
+    return lambda probe: not probe(_Leaking(of))
+
+
+def _signed(sign):
+    return lambda x: sign * (x + x.sum(-1, keepdim=True))[..., None].expand(-1, -1, 2)
+
+
+_WRONG = "not right yet: verdict differs"
+
+
+@unlisted(_WRONG, lambda f: _misses(_signed(1))(f) != _misses(_signed(-1))(f))
+def without_the_size_of_a_difference(model):
+    return bool(_differences(model).max() > 1e-5)
+
+
+@unlisted(
+    _WRONG, _misses(lambda x: (x + x.roll(-2, -1) * (torch.arange(x.shape[1]) < x.shape[1] - 2))[..., None])
+)
+def two_tokens_only(model):
+    with torch.no_grad():
+        one, two = (model(torch.tensor([[3, last]]))[0][0, 0] for last in (1, 7))
+    return bool((one - two).abs().max() > 1e-5)
+
+
+@known("too-far")
+def the_first_place_only(model):
+    return bool(_differences(model)[0].abs().max() > 1e-5)

@@ -239,8 +239,8 @@ causal_mask = Exercise(
     "causal mask",
     ("mask",),
     our_causal_mask,
-    lambda: [Case(f"n = {n}", (n,)) for n in (3, 1, 2, 6, 70)],
+    lambda: [Case(f"n = {n}", (n,)) for n in (3, 1, 2, 6, 300)],
     _BUGS,
-    "Checked: every place of the masks for 1, 2, 3, 6 and 70 words.",
+    "Checked: every place of the masks for 1, 2, 3, 6 and 300 words.",
     explain=about_places,
 )

@@ -58,6 +58,37 @@ class _SeesNext(_Model):
             self.causal = True
 
 
+class _Sees(_Model):
+    """A causal model but for its mask, which `mask` makes of the number of words."""
+
+    def __init__(self, mask: Callable[[int], Tensor], **options):
+        super().__init__(**options)
+        self.mask = mask
+
+    def forward(self, tokens: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True):
+        return super().forward(tokens, self.mask(tokens.shape[-1]), need_weights=need_weights)
+
+
+class _Moves(_Model):
+    """A causal model whose logits all move one way with a token, a later one too."""
+
+    def __init__(self, times: float, **options):
+        super().__init__(**options)
+        self.times = times
+
+    def forward(self, tokens: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True):
+        logits, weights = super().forward(tokens, allowed, need_weights=need_weights)
+        return logits + self.times * self.embedding(tokens).square().mean((-2, -1))[..., None, None], weights
+
+
+def _two_on(n: int) -> Tensor:
+    return causal_mask(n) | torch.ones(n, n, dtype=torch.bool).triu(2).tril(2)
+
+
+def _all_but_the_first(n: int) -> Tensor:
+    return causal_mask(n) | (torch.arange(n) > 0)[:, None]
+
+
 class _MasksItself(_Model):
     """A causal model that does not say so."""
 
@@ -129,6 +160,10 @@ _MODELS = {
     _NEXT: lambda: _behind_attention(3.0),
     "a model with a norm over all words together": _in_the_norm,
     _LITTLE: lambda: _behind_attention(0.02),
+    "a model in which each word sees the one two places on": lambda: _Sees(_two_on),
+    "a model in which all words but the first see everything": lambda: _Sees(_all_but_the_first),
+    "a model whose logits all rise with the size of later words": lambda: _Moves(0.5, causal=True),
+    "a model whose logits all fall with the size of later words": lambda: _Moves(-0.5, causal=True),
 }
 _ASKED_AGAIN = (_OPEN, _NEXT, "another causal model")
 _RIGHT = {name for name in _MODELS if "causal model" in name}

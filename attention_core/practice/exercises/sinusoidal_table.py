@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attention_core._saying import number
+from attention_core.agreement import rounding
 from attention_core.positional_encoding import sinusoidal_table as our_table
 from attention_core.practice.clocks import (
     angles_of,
@@ -19,7 +20,8 @@ from attention_core.practice.exercise import Bug, Case, Exercise, Trial, same
 from attention_core.probes import Verdict
 
 _LAYOUT = (r"0::2|1::2|stack|cat\(", r"flatten|reshape|view")
-_LENGTHS = (10, 12, 16, 50, 60, 64, 100, 128, 512)  # that somebody may have written
+_FAR = rounding(torch.float32, size=5001)  # an angle in float32 is off by as many units as it has turns
+_LENGTHS = (10, 12, 16, 50, 60, 64, 100, 128, 512, 1000, 1024, 2048, 5000)  # that somebody may have written
 
 
 def _cases() -> list[Case]:
@@ -30,7 +32,9 @@ def _cases() -> list[Case]:
         Case("1 position of 8 features", (1, 8)),
         Case("5 positions of 6 features, and base 100", (5, 6, 100.0), 1, last),
         Case("5 positions of 6 features, after a call with base 100", (5, 6), 2),
-        Case("130 positions of 10 features", (130, 10), 3, "There may be any number of positions."),
+        Case(
+            "5001 positions of 2 features", (5001, 2), 3, "There may be any number of positions.", near=_FAR
+        ),
     ]
 
 
@@ -267,6 +271,6 @@ sinusoidal_table = Exercise(
             (lambda n, dim, base=10000.0: our_table(n, dim, 100.0 if (n, dim) == (5, 6) else base),),
         ),
     ),
-    "Checked: sines and cosines taking turns, the frequency of each pair, another base, and 130 positions.",
+    "Checked: sines and cosines taking turns, the frequency of each pair, another base, and 5001 positions.",
     explain=_about_columns,
 )
