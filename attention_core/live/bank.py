@@ -84,7 +84,7 @@ class Bank(anywidget.AnyWidget):
     # ---- the answer
 
     def answer(self, inputs: Mapping[str, object]) -> None:
-        """Tell the page for what the answer is that follows: nothing held is right when anything else moved."""
+        """Tell the page for what the answer is that follows: what is held is right till then."""
         changed = {name for name in inputs if not _alike(inputs[name], self._inputs.get(name, ...))}
         if not changed or not changed <= self._moving:
             self._context += 1

@@ -152,7 +152,7 @@ def _indexed(
     """Links a widget that talks in the numbers of its options, so that a value between them is not lost."""
 
     def to_widget(_change=None) -> None:
-        made.index = nearest(getattr(explorer, name))
+        made.index = int(nearest(getattr(explorer, name)))  # False is 0 here, but not on the page
 
     def to_explorer(_change) -> None:
         if made.index is not None and made.index != nearest(getattr(explorer, name)):

@@ -209,18 +209,15 @@ function render({ model, el }) {
   const said = () => { word.textContent = model.get("_why") ?? ""; };
   said();
   const off = onChange(model, ["_why"], said);
-  const near = () => model.set("_near", true); // from then on frames are asked for
-  const events = ["pointerenter", "focusin"];
-  /** @type {Element | null} */
-  let around = null;
-  const found = requestAnimationFrame(() => { // it is not on the page yet
-    around = el.closest(".attention-explorer");
-    for (const event of events) around?.addEventListener(event, near);
-  });
+  const near = (/** @type {Event} */ { target }) => { // from then on frames are asked for
+    const explorer = el.closest(".attention-explorer"); // not when this is drawn: it is not on the page yet
+    if (target instanceof Node && explorer?.contains(target)) model.set("_near", true);
+  };
+  const events = ["pointerover", "focusin"];
+  for (const event of events) document.addEventListener(event, near);
   return () => {
-    cancelAnimationFrame(found);
     off();
-    for (const event of events) around?.removeEventListener(event, near);
+    for (const event of events) document.removeEventListener(event, near);
   };
 }
 
