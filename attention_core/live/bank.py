@@ -124,29 +124,28 @@ class Bank(anywidget.AnyWidget):
         steps = list(dial.steps())
         here = next((i for i, (value, _) in enumerate(steps) if value == dial.at()), 0)
         order = sorted(range(len(steps)), key=lambda i: abs(i - here))[begin:]
-        held = self._held.get(which, 0) if begin else 0
         if not begin:
+            self._held[which] = 0
             self._shadows = {view: Shadow(widget) for view, widget in self._shown.items()}
             if self._made({}) != self._standing():
                 raise NoBank("its function answers differently each time")
         found: list[tuple[object, State]] = []
         for i in order:
+            some = begin + len(found) >= ENOUGH or sum(self._held.values()) > self._held[which]
             if self._spent + began.spent() > MOST_SECONDS:
-                if begin + len(found) < ENOUGH and not self._held:
+                if not some:
                     raise NoBank("it takes long to compute")
                 return found, False
             if found and began.wall() > A_TURN:
-                self._held[which] = held
                 return found, True
             value, changes = steps[i]
             state = self._made(changes)
-            held += _size(state)
-            if held + sum(n for other, n in self._held.items() if other != which) > MOST_BYTES:
-                if begin + len(found) < ENOUGH and not self._held:
+            if (size := _size(state)) + sum(self._held.values()) > MOST_BYTES:
+                if not some:
                     raise NoBank("it is large")
                 return found, False
+            self._held[which] += size
             found.append((value, state))
-        self._held[which] = held
         return found, False
 
     def _made(self, changes: Mapping[str, object]) -> State:
