@@ -61,15 +61,14 @@ def test_the_latency_benchmark_fills_its_table():
 def test_each_condition_has_its_table():
     need_chromium()
     *tables, verdicts = smoke("round_trip.py").split("\n\n")
-    assert len(tables) == len(round_trip.CONDITIONS)
-    for table, condition in zip(tables, round_trip.CONDITIONS, strict=True):
+    for table, condition in zip(tables, round_trip.SMOKE, strict=True):
         heading, *rows = table.splitlines()
         assert heading.startswith(condition)
         assert [re.split(r"\s{2,}", row)[0] for row in rows] == list(round_trip.THINGS)
         for median, p95, n, frames, lag, went_back in map(numbers, rows):
             assert isfinite(p95) and isfinite(lag) and 0 < median <= p95 and lag > 0
             assert n == 2 and 1 <= frames <= round_trip.STEPS and went_back >= 0
-    assert len(verdicts.splitlines()) == 9
+    assert len(verdicts.splitlines()) == 5
     assert all(re.match(r"(?:met   |MISSED) .*\d", verdict) for verdict in verdicts.splitlines())
 
 

@@ -27,7 +27,7 @@ import { onChange } from "./model.js";
  * @property {number} asked how many there are, to go on from
  */
 
-export const QUIET = 120; // ms without a move, after which frames are asked for
+export const QUIET = 300; // ms without a move, after which frames are asked for: a hand that goes on is not disturbed
 const LOST = 5000; // ms after which nobody answers any more
 const key = (/** @type {any} */ value) => JSON.stringify(value);
 
@@ -96,7 +96,7 @@ export function makeBank({ dials, views, answer, ask, say, soon, later, never })
     if (setting) return;
     const bank = held[i];
     const step = fits(bank, i) ? bank?.steps.get(key(value(dials[i]))) : undefined;
-    if (step && !here()) {
+    if (step) { // also back where the newest answer stands: another may be on its way
       shown = whole(step, /** @type {Held} */ (bank).base);
       paint(shown);
     }
