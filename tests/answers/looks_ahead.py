@@ -38,7 +38,8 @@ def cut_short_instead_of_changed(model):
 def by_its_gradient(model):
     x = model.embedding(torch.tensor([[1, 2, 3, 4]])).detach().requires_grad_()
     hook = model.embedding.register_forward_hook(lambda *_: x)
-    model(torch.tensor([[1, 2, 3, 4]]))[0][0, :-1].sum().backward()
+    logits = model(torch.tensor([[1, 2, 3, 4]]))[0][0, :-1]
+    (logits * torch.arange(1, 11).sin()).sum().backward()  # each counts otherwise: a plain sum may cancel
     hook.remove()
     return bool(x.grad[0, -1].abs().max() > 0)
 
@@ -270,6 +271,17 @@ _WRONG = "not right yet: verdict differs"
 @unlisted(_WRONG, lambda f: _misses(_signed(1))(f) != _misses(_signed(-1))(f))
 def without_the_size_of_a_difference(model):
     return bool(_differences(model).max() > 1e-5)
+
+
+def _sum_to_0(x):
+    """A leak of which two logits tell the opposite."""
+    both = torch.stack((x.sum(-1), -x.sum(-1)), -1)  # (batch, 2)
+    return both[:, None].expand(-1, x.shape[1], 2)
+
+
+@unlisted(_WRONG, _misses(_sum_to_0))
+def differences_that_cancel(model):
+    return bool(_differences(model).sum(-1).abs().max() > 1e-4)
 
 
 @unlisted(

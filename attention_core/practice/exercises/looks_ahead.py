@@ -70,7 +70,7 @@ class _Sees(_Model):
 
 
 class _Moves(_Model):
-    """A causal model whose logits all move one way with a token, a later one too."""
+    """A causal model whose logits all move one way with a token, a later one too; 0 times: they sum to 0."""
 
     def __init__(self, times: float, **options):
         super().__init__(**options)
@@ -78,6 +78,8 @@ class _Moves(_Model):
 
     def forward(self, tokens: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True):
         logits, weights = super().forward(tokens, allowed, need_weights=need_weights)
+        if not self.times:
+            return logits - logits.mean(-1, keepdim=True), weights
         return logits + self.times * self.embedding(tokens).square().mean((-2, -1))[..., None, None], weights
 
 
@@ -164,6 +166,7 @@ _MODELS = {
     "a model in which all words but the first see everything": lambda: _Sees(_all_but_the_first),
     "a model whose logits all rise with the size of later words": lambda: _Moves(0.5, causal=True),
     "a model whose logits all fall with the size of later words": lambda: _Moves(-0.5, causal=True),
+    "a model without a mask whose logits sum to 0": lambda: _Moves(0),
 }
 _ASKED_AGAIN = (_OPEN, _NEXT, "another causal model")
 _RIGHT = {name for name in _MODELS if "causal model" in name}

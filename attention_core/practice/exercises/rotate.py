@@ -36,6 +36,7 @@ def _rotate_reference(x: Tensor, base: float = 10000.0) -> Tensor:
     return turned
 
 
+_VIEW = "Words need not lie one after another in memory: where view refuses, reshape copies."
 _FAR = rounding(torch.float32, size=4 * 5001)  # an angle in float32 is off by as many units as it has turns
 
 
@@ -45,6 +46,7 @@ def _cases() -> list[Case]:
     dtype = "x is float64 here; .to(x) gives a table the dtype of x."
     last, long = "base is its last argument.", "There may be any number of words."
     wide = random(5, 8, seed=64, dtype=torch.float64)
+    turned = random(3, 4, 6, seed=67).transpose(0, 1)
     return [
         Case("3 equal words of 2 pairs, each pair (1, 0)", (few,), 0, axes, (("x", few),)),
         Case("5 random words of 8 features", (random(5, 8, seed=61),), 0, axes),
@@ -52,6 +54,7 @@ def _cases() -> list[Case]:
         Case("4 words of 10 features, and base 100", (random(4, 10, seed=63), 100.0), 1, last),
         Case("4 words of 10 features, after a call with base 100", (random(4, 10, seed=65),), 2),
         Case("5 words of 8 features, float64", (wide,), 3, dtype),
+        Case("4 × 3 words of 6 features, that were transposed", (turned,), 3, _VIEW),
         Case("5001 words of 2 features", (random(5001, 2, seed=66),), 3, long, near=_FAR),
     ]
 

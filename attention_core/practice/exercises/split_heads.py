@@ -36,15 +36,20 @@ def _alike(heads: Tensor, which: int) -> Tensor:
     return heads[:, [which] * heads.shape[1]]
 
 
+_VIEW = "Sequences need not lie one after another in memory: where view refuses, reshape copies."
+
+
 def _cases() -> list[Case]:
     few = numbered(1, 4, 6)  # no two of its sizes are alike, nor any of them the number of heads
     many = random(2, 3, 16, seed=47, dtype=torch.float64)
+    turned = random(2, 3, 4, seed=49).transpose(0, 1)
     return [
         Case("1 sequence of 4 words with 6 features, numbered, and 2 heads", (few, 2), beside=(("x", few),)),
         Case("2 sequences of 3 words with 8 features, and 4 heads", (random(2, 3, 8, seed=41), 4)),
         Case("2 sequences of 5 words with 12 features, and 3 heads", (random(2, 5, 12, seed=42), 3)),
         Case("3 sequences of 5 words with 4 features, and 1 head", (random(3, 5, 4, seed=43), 1)),
         Case("2 sequences of 3 words with 16 features, in float64, and 2 heads", (many, 2)),
+        Case("3 sequences of 2 words with 4 features, that were transposed, and 2 heads", (turned, 2), 1, _VIEW),
     ]
 
 
