@@ -25,13 +25,12 @@ from attention_core._time_limit import TooLong, in_time
 LONGEST = 10.0  # seconds that a call may take
 EMPTY: Mapping = MappingProxyType({})
 
-noted: contextvars.ContextVar[list | None] = contextvars.ContextVar(
-    "noted", default=None
-)  # calls, for a bank
+# What is called is noted here, for frames made beforehand.
+noted: contextvars.ContextVar[list | None] = contextvars.ContextVar("noted", default=None)
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-_QUIET = threading.RLock()  # where prints go is the whole process's: one at a time may change it
+QUIET = threading.RLock()  # where prints go is the whole process's: one at a time may change it
 
 
 class Failed(Exception):
@@ -164,7 +163,7 @@ def learners_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def _silence(into: io.StringIO) -> Iterator[None]:
-    with _QUIET, contextlib.redirect_stdout(into):
+    with QUIET, contextlib.redirect_stdout(into):
         yield
 
 

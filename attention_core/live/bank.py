@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import traitlets
 
-from attention_core._calling import noted
+from attention_core._calling import QUIET, noted
 from attention_core.live.linked import PAGE, linked
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ class _Said:
     """While it is entered, what this thread prints is kept; what others print is printed."""
 
     def __enter__(self):
+        QUIET.acquire()
         self.heard, self._me = "", threading.get_ident()
         self._before = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = (_Apart(stream, self) for stream in self._before)
@@ -231,6 +232,7 @@ class _Said:
 
     def __exit__(self, *_):
         sys.stdout, sys.stderr = self._before
+        QUIET.release()
 
 
 class _Apart(io.TextIOBase):

@@ -19,6 +19,7 @@ one = SelfAttentionExplorer("the cat sat on the mat because it was tired")
 one
 """,
     "heads = MultiHeadExplorer(); heads",
+    "SelfAttentionExplorer('nobody touched this')",
 ]
 STATE = "[one.sentence, one.mask, one.scaled, one.temperature, one.weights.flatten().tolist()]"
 FRAMES = "map => Number(map.dataset.frames)"
@@ -175,6 +176,14 @@ def test_after_200_moves_of_any_kind_page_and_python_agree(book):
         expect(pressed).to_have_text(["on" if scaled else "off", mask])
         shown = lambda: painted(first)  # noqa: E731
         until(shown, lambda page, weights=weights: page == pytest.approx(weights, abs=0.006))
+
+
+def test_a_kernel_that_has_gone_is_asked_nothing(book):
+    book.page.evaluate("() => panel().sessionContext.shutdown()")
+    expect(box(book, 2).locator(".ah-message")).to_contain_text("Run its cell again.")
+    box(book, 2).get_by_role("slider", name="Temperature").focus()
+    book.page.wait_for_timeout(2 * 300)  # of quiet: it would be asked by now
+    assert book.errors == []
 
 
 def painted(explorer) -> list[float]:

@@ -5,7 +5,6 @@ import shutil
 import nbformat
 import pytest
 from lab import NOTEBOOKS, SECONDS, Notebook, until
-from opened import shared
 from playwright.sync_api import expect
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -22,9 +21,8 @@ LOOK = """() => {
 
 def shows(notebook: Notebook, **wanted: int) -> None:
     """Wait until the outputs of all cells, those out of sight too, show so many of each."""
-    style = notebook.page.add_style_tag(content=".jp-Cell { content-visibility: visible !important; }")
+    notebook.page.add_style_tag(content=".jp-Cell { content-visibility: visible !important; }")
     until(lambda: notebook.page.evaluate(LOOK), lambda seen: seen == {"broken": 0, **wanted}, seconds=60)
-    style.evaluate("style => style.remove()")  # others look at the page of a shared lesson, too
 
 
 def saved(notebook: Notebook) -> tuple[int, int]:
@@ -34,32 +32,31 @@ def saved(notebook: Notebook) -> tuple[int, int]:
 
 
 @pytest.fixture
-def open_lesson(lab, open_notebook):
+def lesson(lab, open_notebook):
     """Opens a lesson, again and again, of a copy that other tests do not see; the last one is closed."""
     shutil.copytree(NOTEBOOKS, lab.root / "reopened")
     opened: list[Notebook] = []
 
-    def anew(name: str) -> Notebook:
+    def open_lesson(name: str) -> Notebook:
         while opened:
             opened.pop().close()
         opened.append(open_notebook(f"reopened/{name}.ipynb"))
         return opened[0]
 
-    yield anew
+    yield open_lesson
     while opened:
         opened.pop().close()
     shutil.rmtree(lab.root / "reopened")
 
 
-@shared(["01_self_attention"])
-def test_a_lesson_opened_tomorrow_shows_every_picture_and_lives_when_it_is_run(lab, lesson, open_lesson):
-    lesson.as_it_opened()
-    pictures, views = saved(lesson.notebook)
+def test_a_lesson_opened_tomorrow_shows_every_picture_and_lives_when_it_is_run(lesson):
+    notebook = lesson("01_self_attention")
+    notebook.run_all()
+    pictures, views = saved(notebook)
     assert pictures >= views >= 16
     still = pictures - views  # drawn by matplotlib alone
-    shows(lesson.notebook, pictures=still, alive=views)
-    shutil.copy(lesson.path, lab.root / "reopened")  # other tests still need the one that is open
-    notebook = open_lesson(lesson.path.stem)
+    shows(notebook, pictures=still, alive=views)
+    notebook = lesson("01_self_attention")
     shows(notebook, pictures=pictures, alive=0)
     assert notebook.errors == []
     notebook.run_all()
@@ -69,8 +66,8 @@ def test_a_lesson_opened_tomorrow_shows_every_picture_and_lives_when_it_is_run(l
     shows(notebook, pictures=still, alive=views)
 
 
-def test_a_lesson_that_was_run_in_part_lives_on_after_a_reload_and_is_pictures_tomorrow(open_lesson):
-    notebook = open_lesson("04_learning_to_attend")
+def test_a_lesson_that_was_run_in_part_lives_on_after_a_reload_and_is_pictures_tomorrow(lesson):
+    notebook = lesson("04_learning_to_attend")
     notebook.run_to("after-reverse")
     pictures, views = saved(notebook)
     assert pictures > views == 2  # the same training twice; of what was not run there are pictures
@@ -78,11 +75,11 @@ def test_a_lesson_that_was_run_in_part_lives_on_after_a_reload_and_is_pictures_t
     shows(notebook, pictures=pictures - views, alive=views)
     expect(notebook.widget(".ah-title")).to_contain_text("after 300 steps")
     expect(notebook.widget(".at-note")).to_have_text("Finished: 300 steps.", timeout=10 * SECONDS)
-    shows(open_lesson("04_learning_to_attend"), pictures=pictures, alive=0)
+    shows(lesson("04_learning_to_attend"), pictures=pictures, alive=0)
 
 
-def test_a_reload_after_a_restart_shows_pictures(open_lesson):
-    notebook = open_lesson("00_start_here")
+def test_a_reload_after_a_restart_shows_pictures(lesson):
+    notebook = lesson("00_start_here")
     notebook.run_all()
     pictures, _ = saved(notebook)
     notebook.page.evaluate("() => kernel().restart()")
@@ -91,7 +88,7 @@ def test_a_reload_after_a_restart_shows_pictures(open_lesson):
     shows(notebook, pictures=pictures, alive=0)
 
 
-def test_a_reload_before_anything_was_saved_shows_pictures_of_what_was_run_yesterday(lab, open_lesson):
+def test_a_reload_before_anything_was_saved_shows_pictures_of_what_was_run_yesterday(lab, lesson):
     path = lab.root / "reopened" / "03_positional_encoding.ipynb"
     book = nbformat.read(path, 4)
     drawn = [
@@ -100,7 +97,7 @@ def test_a_reload_before_anything_was_saved_shows_pictures_of_what_was_run_yeste
     for output in drawn:
         output.data[VIEW] = {"version_major": 2, "version_minor": 0, "model_id": "yesterdays"}
     nbformat.write(book, path)
-    notebook = open_lesson("03_positional_encoding")
+    notebook = lesson("03_positional_encoding")
     shows(notebook, pictures=len(drawn), alive=0)
     notebook.run_to("first-heatmap")
     shows(notebook, pictures=len(drawn) - 1, alive=1)

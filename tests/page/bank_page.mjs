@@ -18,7 +18,6 @@ class Model {
     Object.assign(this.state, state);
     for (const name of changed) for (const call of this.heard[`change:${name}`] ?? []) call();
     if (changed.length) for (const call of this.heard.change ?? []) call();
-
   }
   set_state(state) { this.change(state); }
   byHand(state) {
@@ -62,7 +61,7 @@ function open({ dials, views, states, id }) {
   const named = Object.fromEntries(Object.entries(views).map(([name, of]) => [name, models[of]]));
   const turned = dials.map(([of, trait, hasSteps, moves]) => ({ model: models[of], trait, hasSteps, moves }));
   bank = makeBank({
-    dials: turned, views: named, answer: () => models[id].get("_answer"), say: () => {},
+    dials: turned, views: named, answer: () => models[id].get("_answer"), gone: () => false, say: () => {},
     ask: (wish) => sent.push({ id, custom: JSON.parse(JSON.stringify(wish)), msg: ++serial }), soon: (run) => micro.push(run),
     later: (run, ms) => { timers.push({ at: time + ms, run, serial: ++serial }); return serial; },
     never: (which) => { timers = timers.filter((timer) => timer.serial !== which); },

@@ -7,6 +7,7 @@
 // Nothing is computed here.
 
 import { element } from "./dom.js";
+import { noteKernel } from "./kernel.js";
 import { onChange } from "./model.js";
 
 /**
@@ -36,11 +37,12 @@ const key = (/** @type {any} */ value) => JSON.stringify(value);
  * @param {object} page
  * @param {Dial[]} page.dials @param {Record<string, Other>} page.views
  * @param {() => { n: number, context: number, at: any[] }} page.answer for what Python's newest answer is
+ * @param {() => boolean} page.gone whether nobody is there any more to be asked
  * @param {(wish: object) => void} page.ask @param {(why: string) => void} page.say
  * @param {(draw: () => void) => void} page.soon runs once all that one message changes has been set
  * @param {(run: () => void, ms: number) => any} page.later @param {(timer: any) => void} page.never
  */
-export function makeBank({ dials, views, answer, ask, say, soon, later, never }) {
+export function makeBank({ dials, views, answer, gone, ask, say, soon, later, never }) {
   /** @type {(Held | undefined)[]} */
   const held = [];
   /** @type {Patch | null} */
@@ -140,7 +142,7 @@ export function makeBank({ dials, views, answer, ask, say, soon, later, never })
   }
 
   function pull() {
-    if (asking || barren === answer().context || !here()) return;
+    if (gone() || asking || barren === answer().context || !here()) return;
     const i = dials.findIndex((dial, j) => dial.hasSteps && !(fits(held[j], j) && !held[j]?.more));
     if (i < 0) return;
     const bank = fits(held[i], i) ? held[i] : undefined;
@@ -178,7 +180,7 @@ export function unpacked(thing, buffers) {
   return Object.fromEntries(Object.entries(thing).map(([name, one]) => [name, unpacked(one, buffers)]));
 }
 
-/** @typedef {{ _dials: any[], _views: Record<string, string>, _answer: any, _near?: boolean, _why?: string }} State the last two are the page's own */
+/** @typedef {{ _dials: any[], _views: Record<string, string>, _answer: any, _near?: boolean, _why?: string, _gone?: boolean }} State the last three are the page's own */
 
 /** @param {{ model: import("./model.js").Model<State> }} context */
 async function initialize({ model }) {
@@ -188,7 +190,7 @@ async function initialize({ model }) {
   const named = await Promise.all(Object.entries(model.get("_views")).map(async ([name, id]) => [name, await other(id)]));
   const views = Object.fromEntries(named);
   const bank = makeBank({
-    dials, views, answer: () => model.get("_answer"), ask: model.send.bind(model), soon: queueMicrotask,
+    dials, views, answer: () => model.get("_answer"), gone: () => model.get("_gone") === true, ask: model.send.bind(model), soon: queueMicrotask,
     say: (why) => model.set("_why", why && `The map follows the kernel, not the hand: ${why}.`),
     later: (run, ms) => window.setTimeout(run, ms), never: (timer) => clearTimeout(timer),
   });
@@ -200,7 +202,11 @@ async function initialize({ model }) {
   for (const view of Object.values(views)) view.on("change", bank.changed);
   model.on("change:_near", bank.want);
   if (model.get("_near")) bank.want();
-  return bank.stop;
+  const forget = noteKernel(/** @type {any} */ ({ model }));
+  return () => {
+    bank.stop();
+    forget?.();
+  };
 }
 
 /** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */

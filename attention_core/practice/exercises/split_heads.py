@@ -49,7 +49,7 @@ def _cases() -> list[Case]:
         Case("2 sequences of 5 words with 12 features, and 3 heads", (random(2, 5, 12, seed=42), 3)),
         Case("3 sequences of 5 words with 4 features, and 1 head", (random(3, 5, 4, seed=43), 1)),
         Case("2 sequences of 3 words with 16 features, in float64, and 2 heads", (many, 2)),
-        Case("3 sequences of 2 words with 4 features, that were transposed, and 2 heads", (turned, 2), 1, _VIEW),
+        Case("3 sequences of 2 words with 4 features, once transposed, and 2 heads", (turned, 2), 1, _VIEW),
     ]
 
 
