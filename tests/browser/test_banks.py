@@ -32,7 +32,7 @@ def book(lab, open_notebook):
     assert notebook.cell_errors() == []
     yield notebook
     assert notebook.errors == []
-    notebook.close()
+    notebook.page.close()  # its kernel has gone by now
 
 
 def said(book: Notebook, expression: str):
