@@ -150,7 +150,7 @@ function render({ model, el }) {
     const frame = scene.frame = readFrame(sent);
     const gone = Boolean(model.get("_gone"));
     keepRoom(root, frame === NOTHING);
-    title.textContent = model.get("title");
+    if (title.textContent !== model.get("title")) title.textContent = model.get("title");
     const remark = gone ? RUN_AGAIN : model.get("message");
     if (message.textContent !== remark) message.textContent = remark; // read out once
     for (const button of foot.saves) button.disabled = gone;
