@@ -9,6 +9,9 @@ from one_worker import ByLesson
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # before torch is imported; kernels that tests start have it too
+os.environ.pop(
+    "JPY_SESSION_NAME", None
+)  # a notebook's `!pytest` belongs to that notebook: see practice/kept.py
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 

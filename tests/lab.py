@@ -102,7 +102,9 @@ def need_chromium() -> None:
 def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
     """JupyterLab with files, settings, workspaces and configuration of its own: nothing is written back."""
     root = scratch / "root"
-    shutil.copytree(NOTEBOOKS, root / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    shutil.copytree(
+        NOTEBOOKS, root / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints", ".predictions")
+    )
     for plugin, values in SETTINGS.items():
         file = scratch / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

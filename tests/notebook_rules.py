@@ -12,6 +12,7 @@ from nbformat import NotebookNode, v4
 
 LINES, COLUMNS, BYTES = 25, 100, 600_000  # of a code cell; of a file
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+FOLDED = {"source_hidden": True}
 SLIDES = {"slide", "subslide", "fragment", "skip", ""}  # "" goes on; a deck shows no "-" and no "notes"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -23,6 +24,9 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}")
 _BUILD = re.compile(r"\d\+(cpu|cu\d+|rocm)\w*")  # of torch: another one on another machine
 _UNFOLLOWED = re.compile(r"@interact\b|\b(interact(ive(_output)?)?|Output)\(|\b(clear_output|display_id)\b")
 _SOLUTION = re.compile(r"<summary>\s*Solution")
+_REVEAL = re.compile(r"(\w+)\.reveal\(")
+_WHY = re.compile(r"\bwhy=")
+_PREDICT = re.compile(r"^(\w+) = predict\(", re.MULTILINE)
 _LINK = re.compile(r"(?:\]\(|href=[\"'])([^)\"'#\s]+\.ipynb)")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s|\s*<h([1-6])\b", re.IGNORECASE)
 
@@ -64,8 +68,10 @@ def plain_metadata(book: NotebookNode) -> Iterator[str]:
     if "version" in book.metadata.get("language_info", {}):
         yield "language_info names a version of Python"
     for cell in book.cells:
-        if extra := set(cell.metadata) - {"slideshow", "tags"}:
+        if extra := set(cell.metadata) - {"jupyter", "slideshow", "tags"}:
             yield f"{cell.id}: metadata holds {', '.join(sorted(extra))}"
+        if cell.metadata.get("jupyter", FOLDED) != FOLDED:
+            yield f"{cell.id}: metadata.jupyter is {cell.metadata.jupyter}"
 
 
 def slides(book: NotebookNode) -> Iterator[str]:
@@ -113,6 +119,23 @@ def pictures(book: NotebookNode) -> Iterator[str]:
                 yield f"{cell.id}: a widget's view is stored beside its picture"
         elif VIEW in data or _WIDGET.match(data.get("text/plain", "")):
             yield f"{cell.id}: a widget has no picture"
+
+
+def unspoiled_predictions(book: NotebookNode) -> Iterator[str]:
+    """Whoever reads on before choosing meets no answer: reasons and grading stand in folded cells."""
+    asked: set[str] = set()
+    for cell in _code(book):
+        folded, reveals = cell.metadata.get("jupyter") == FOLDED, _REVEAL.findall(cell.source)
+        if not folded and (reveals or _WHY.search(cell.source)):
+            yield f"{cell.id}: reveals a prediction, or its reason, and is not folded"
+        if reveals:
+            if not cell.source.startswith("# "):
+                yield f"{cell.id}: the line that stays in sight is no comment"
+            if unasked := set(reveals) - asked:
+                yield f"{cell.id}: reveals what was not asked before: {', '.join(sorted(unasked))}"
+            if "print(" in cell.source:
+                yield f"{cell.id}: what the experiment shows stands in the cell before, in sight"
+        asked |= set(_PREDICT.findall(cell.source))
 
 
 def short_cells(book: NotebookNode) -> Iterator[str]:
@@ -178,6 +201,7 @@ RULES: tuple[Callable[[NotebookNode], Iterator[str]], ...] = (
     headings,
     ids,
     pictures,
+    unspoiled_predictions,
     short_cells,
     small_file,
     clean_run,

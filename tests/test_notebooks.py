@@ -32,6 +32,12 @@ def code(name, source, count, outputs=()):
     return new_code_cell(source, id=name, metadata=SLIDE, execution_count=count, outputs=list(outputs))
 
 
+def folded(name, source, count):
+    return new_code_cell(
+        source, id=name, metadata={**SLIDE, "jupyter": {"source_hidden": True}}, execution_count=count
+    )
+
+
 def result(**data):
     mimes = {"text": "text/plain", "png": "image/png", "html": "text/html", "view": VIEW}
     return new_output("execute_result", {mimes[name]: content for name, content in data.items()})
@@ -49,6 +55,8 @@ def good():
             prose("solution", "## Other\n\n<details>\n\n```python\nlong = 1\n```\n\n</details>"),
             code("say", "print(x)", 3, [new_output("stream", name="stdout", text="1\n")]),
             code("quiet", "nothing = list.sort([])", 4),
+            code("ask", "guess = predict('One?', [1, 2])", 5),
+            folded("answer", "# what it was\nguess.reveal(1, why='So.')\ndone = 1", 6),
             prose("far", "See [their notebook](https://example.org/work/more.ipynb) at 0x7f12345678."),
         ],
     )
@@ -82,9 +90,9 @@ def metadata(name, value):
 
 
 BREAKAGES = {
-    "a count is missing": (change(1, execution_count=None), "counts are [None, 2, 3, 4]"),
-    "counts start late": (change(1, execution_count=2), "counts are [2, 2, 3, 4]"),
-    "a cell was run twice": (change(6, execution_count=9), "counts are [1, 2, 3, 9]"),
+    "a count is missing": (change(1, execution_count=None), "counts are [None, 2, 3, 4, 5, 6]"),
+    "counts start late": (change(1, execution_count=2), "counts are [2, 2, 3, 4, 5, 6]"),
+    "a cell was run twice": (change(6, execution_count=9), "counts are [1, 2, 3, 9, 5, 6]"),
     "an output is missing": (change(5, outputs=[]), "say: ends in an expression but has no output"),
     "a picture is missing": (change(2, outputs=[]), "map: ends in an expression but has no output"),
     "a semicolon": (change(6, source="list.sort([]);"), "quiet: ends in a ; which hides nothing"),
@@ -125,13 +133,34 @@ BREAKAGES = {
     "an experiment without its picture": (outputs(result(text="Experiment(2)")), "say: a widget has no"),
     "a slider without its picture": (outputs(result(text="IntSlider()", view={})), "say: a widget has no"),
     "a view beside the picture": (outputs(result(text="x", png="aGk=", view={})), "say: a widget's view"),
+    "a fold of another kind": (
+        change(1, metadata={**SLIDE, "jupyter": {"outputs_hidden": True}}),
+        "make: metadata.jupyter is {'outputs_hidden': True}",
+    ),
+    "a reveal in sight": (change(8, metadata=SLIDE), "answer: reveals a prediction, or its reason, and is"),
+    "a reason beside the question": (
+        change(7, source="guess = predict('One?', [1, 2], why='So.')"),
+        "ask: reveals a prediction, or its reason, and is not folded",
+    ),
+    "a reveal that shows itself": (
+        change(8, source="guess.reveal(1)\ndone = 1"),
+        "answer: the line that stays in sight is no comment",
+    ),
+    "a reveal before its question": (
+        change(7, source="x = 2"),
+        "answer: reveals what was not asked before: guess",
+    ),
+    "an experiment in the fold": (
+        change(8, source="# what it was\nprint(1)\nguess.reveal(1)\ndone = 1"),
+        "answer: what the experiment shows stands in the cell before",
+    ),
     "a long cell": (change(1, source="x = 1\n" * (LINES + 1)), "make: has 26 lines, more than 25"),
     "a wide cell": (change(1, source="x = 1 #" + "-" * COLUMNS), "make: is 107 columns wide, more than 100"),
     "a large file": (outputs(result(png="A" * BYTES)), "KB, more than 600"),
     "a large file of wide letters": (insert(prose("many", "…" * (BYTES // 3))), "KB, more than 600"),
     "an error": (outputs(new_output("error", ename="KeyError", evalue="")), "say: stopped with KeyError"),
     "a warning": (outputs(new_output("stream", name="stderr", text="Warning\n")), "say: wrote to stderr"),
-    "a home in the text": (change(7, source="Open /home/me/x"), "far: holds a local path: …'/home/me/x'"),
+    "a home in the text": (change(9, source="Open /home/me/x"), "far: holds a local path: …'/home/me/x'"),
     "a path in the code": (change(1, source="x = '/tmp/x'"), "make: holds a local path"),
     "Windows in the code": (change(1, source=r"x = 'C:\\Users'"), "make: holds a local path"),
     "a path printed": (outputs(new_output("stream", text="saved: /work/x")), "say: holds a local path"),

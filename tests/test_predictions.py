@@ -1,9 +1,10 @@
-"""Predictions: locked by the first choice, compared with what was computed, the same for strict nbval."""
+"""Predictions: locked by the answer, kept for a later kernel, compared, the same for strict nbval."""
 
 import base64
 import io
 import itertools
 import json
+from html import escape
 
 import anywidget
 import numpy as np
@@ -17,7 +18,7 @@ from PIL import Image
 
 from attention_core.live.linked import linked
 from attention_core.practice import Prediction, predict, predictions
-from attention_core.practice.prediction import Predictions
+from attention_core.practice.prediction import Predictions, recorded
 
 QUESTION = "Which word does “it” look at most?"
 
@@ -42,13 +43,17 @@ def test_before_a_choice():
     assert repr(p) == f'Prediction("{QUESTION}": not answered)'
 
 
-def test_the_first_choice_counts_and_a_later_one_is_answered_in_words():
+def test_a_choice_may_be_changed_until_the_answer_is_out():
     p = ask()
     p.choose("cat")
     assert p.chosen == "cat" and repr(p) == f'Prediction("{QUESTION}": “cat”)'
+    assert p._frame["open"]
     p.choose("mat")
-    assert p.chosen == "cat"
-    assert p._frame["said"] == "Your first choice counts: “cat”."
+    assert p.chosen == "mat" and p._frame["chosen"] == 1
+    p.reveal("cat")
+    p.choose("cat")
+    assert p.chosen == "mat" and p.right is False and not p._frame["open"]
+    assert "before its run" in p._frame["said"] and "✗ you said “mat”" in p._frame["said"]
 
 
 def test_a_choice_that_is_no_option_is_refused_with_the_options():
@@ -83,14 +88,14 @@ def test_right():
     p.choose("cat")
     outcome = p.reveal("cat")
     assert p.right is True and outcome.right is True
-    assert repr(outcome) == "✓ right: it was “cat”, as you said. It asks for a living thing."
+    assert outcome.text == "✓ right: it was “cat”, as you said. It asks for a living thing."
     assert repr(p).endswith("“cat”, right)")
 
 
 def test_wrong():
     p = ask()
     p.choose("mat")
-    assert repr(p.reveal("cat")) == "✗ you said “mat”; it was “cat”. It asks for a living thing."
+    assert p.reveal("cat").text == "✗ you said “mat”; it was “cat”. It asks for a living thing."
     assert p.right is False and repr(p).endswith("“mat”, wrong)")
 
 
@@ -105,8 +110,23 @@ def test_a_long_outcome_breaks_between_words():
 
 def test_unanswered():
     p = ask()
-    assert repr(p.reveal("cat")) == "○ you made no prediction; it was “cat”. It asks for a living thing."
+    outcome = p.reveal("cat")
+    assert repr(outcome) == "○ you made no prediction; it was “cat”. It asks for a living thing."
+    assert recorded(repr(outcome)) == []
     assert repr(p) == f'Prediction("{QUESTION}": not answered)'
+
+
+@pytest.mark.parametrize("options", [["cat", "mat"], [1, 2], ['a “b”, "c" | d', "prediction: {\nx"]])
+def test_the_text_of_the_reveal_says_in_one_form_what_became_of_a_choice(options):
+    """Whoever collects notebooks reads it; the page shows the sentence alone."""
+    for chosen, right in zip(options, (True, False), strict=True):
+        p = predict('“What” | "is"\nit? ' * 20, options, why="long " * 50)
+        p.choose(chosen)
+        outcome = p.reveal(options[0])
+        what = {"question": p.question, "chosen": str(chosen), "computed": str(options[0]), "right": right}
+        assert recorded(f"before\n{outcome!r}\nafter") == [what]
+        assert "prediction:" not in outcome._repr_html_().replace(escape(outcome.text), "")
+        predictions.reset()
 
 
 def test_what_was_computed_must_be_an_option():
@@ -222,6 +242,103 @@ def test_the_summary_escapes_what_is_in_a_question():
     assert "<script" not in page and "<b>" not in page and "&lt;script&gt;?" in page
 
 
+# --- kept for a later kernel ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notebook(tmp_path, monkeypatch):
+    """As a Jupyter server tells a kernel which notebook it belongs to."""
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "01_lesson.ipynb"))
+    return tmp_path / ".predictions" / "01_lesson.json"
+
+
+def restarted() -> None:
+    """Nothing is known any more but what was kept."""
+    predictions._asked.clear()
+
+
+def test_a_choice_outlives_its_kernel_and_can_still_be_changed(notebook):
+    ask().choose("mat")
+    restarted()
+    p = ask()
+    assert p.chosen == "mat" and p._frame["chosen"] == 1 and p._frame["open"]
+    assert p._frame["said"] == "This is what you chose before."
+    p.choose("cat")
+    restarted()
+    assert ask().reveal("cat").right is True
+
+
+def test_what_was_answered_stays_answered(notebook):
+    p = ask()
+    p.choose("mat")
+    p.reveal("cat")
+    restarted()
+    p = ask()
+    p.choose("cat")
+    assert p.chosen == "mat" and not p._frame["open"] and "before its run" in p._frame["said"]
+    assert p.reveal("cat").right is False
+
+
+def test_each_question_and_each_notebook_has_its_own(notebook, monkeypatch):
+    ask().choose("mat")
+    predict("another?", ["a", "b"]).choose("b")
+    restarted()
+    assert predict("another?", ["a", "b"]).chosen == "b" and ask().chosen == "mat"
+    restarted()
+    assert predict(QUESTION, ["cat", "mat", "other"]).chosen is None
+    restarted()
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook.parents[1] / "02_lesson.ipynb"))
+    assert ask().chosen is None
+
+
+def test_another_window_takes_nothing_away(notebook):
+    mine, theirs = Predictions(), Predictions()
+    for book, question in ((mine, "one?"), (theirs, "two?"), (mine, "three?")):
+        book.add(Prediction(question, ["a", "b"])).choose("b")
+    assert {q: Predictions().add(Prediction(q, ["a", "b"])).chosen for q in ("one?", "two?", "three?")} == {
+        "one?": "b",
+        "two?": "b",
+        "three?": "b",
+    }
+    assert [path.name for path in notebook.parent.iterdir()] == [notebook.name]  # nothing half written
+
+
+def test_to_forget_is_to_forget_all(notebook):
+    ask().choose("mat")
+    predictions.reset()
+    assert ask().chosen is None and not notebook.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"%s": 3}', '{"%s": {"options": ["cat", "mat"]}}', "\udcff"]
+)
+def test_a_file_that_says_nothing_keeps_nothing(notebook, text):
+    notebook.parent.mkdir()
+    notebook.write_bytes(text.replace("%s", QUESTION).encode(errors="surrogateescape"))
+    p = ask()
+    assert p.chosen is None
+    p.choose("it")
+    restarted()
+    assert ask().chosen == "it"
+
+
+def test_where_nothing_can_be_written_a_choice_lives_as_long_as_its_kernel(notebook):
+    notebook.parent.write_text("a file where the folder would be")
+    p = ask()
+    p.choose("it")
+    assert p.chosen == "it" and ask() is p
+    predictions.reset()
+
+
+@pytest.mark.parametrize("name", ["", "console", "/somewhere/script.py"])
+def test_without_a_notebook_nothing_is_kept(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JPY_SESSION_NAME", name)
+    ask().choose("mat")
+    restarted()
+    assert ask().chosen is None and list(tmp_path.iterdir()) == []
+
+
 # --- on the page ------------------------------------------------------------------------------------------
 
 
@@ -233,7 +350,7 @@ def test_a_press_is_a_choice_and_nonsense_is_none():
     p._pressed(p, {"choose": 1}, [])
     assert p.chosen == "mat" and p._frame["chosen"] == 1
     p._pressed(p, {"choose": 0}, [])
-    assert p.chosen == "mat"
+    assert p.chosen == "cat"
 
 
 def test_a_press_never_raises_even_if_the_lesson_is_wrong():
@@ -333,10 +450,11 @@ def test_the_keyboard_is_enough_and_the_focus_stays(browser):
     p._pressed(p, page.evaluate("window.sent")[0], [])
     page.evaluate("frame => window.model.set(frame)", p._frame)
     two = page.get_by_role("button", name="● two")
-    assert two.get_attribute("aria-pressed") == "true" and two.get_attribute("aria-disabled") == "true"
+    assert two.get_attribute("aria-pressed") == "true" and two.get_attribute("aria-disabled") == "false"
     assert two.evaluate("b => b === document.activeElement")
     p.reveal("<b>one</b>")
     page.evaluate("frame => window.model.set(frame)", p._frame)
+    assert page.locator("[aria-disabled=true]").count() == 2
     names = [b.inner_text() for b in group.get_by_role("button").all()]
     assert names == ["✓ <b>one</b>", "✗ two"]
     assert page.get_by_role("status").inner_text() == "✗ you said “two”; it was “<b>one</b>”. so."

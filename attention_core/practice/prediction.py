@@ -1,8 +1,9 @@
-"""Predictions: asked before the run they are about, locked by a choice, compared with what was computed."""
+"""Predictions: asked before the run they are about, and locked by it, compared with what was computed."""
 
 import html
+import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import traitlets
@@ -10,16 +11,18 @@ import traitlets
 from attention_core.live import still
 from attention_core.live.linked import linked, styles
 from attention_core.live.widget import View
+from attention_core.practice import kept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NOTHING = object()  # None and False may be answers
 LINE = 96  # letters of an outcome in one line: what a page of 1000 px and a slide have room for
+RECORD = "prediction: "  # so begins the line that says what became of a choice; no stored lesson has one
 
 
 class Prediction(View):
-    """One question with its options, as buttons; the first choice counts.
+    """One question with its options, as buttons; a choice may be changed until the answer is out.
 
     Made by `predict`. In a browser the learner presses a button; without one, call `choose`. `chosen` is
     the option taken, or None; `right` is True or False once that and the answer are known, else None.
@@ -39,6 +42,7 @@ class Prediction(View):
         self._answer = answer
         self._choice: int | None = None
         self._outcome: int | None = None
+        self._out = False  # the answer, perhaps before this kernel was started
         super().__init__()
         self._paint()
         self.on_msg(self._pressed)
@@ -56,20 +60,30 @@ class Prediction(View):
         return None if self._choice is None or not self.revealed else self._choice == self._outcome
 
     def choose(self, option) -> None:
-        """Choose, as a press of the button does. Only the first choice counts, and only before the reveal.
+        """Choose, or choose again, as a press of the button does; only before the reveal.
 
         Raises: ValueError if there is no such option.
         """
         place = self._place(option, "there is no option")
-        if self.revealed:
+        if self._out:
             self._paint("The answer is out already: a prediction comes before its run.")
-        elif self._choice is not None:
-            self._paint(f"Your first choice counts: “{self.chosen}”.")
         else:
             self._choice = place
             self._paint()
             if self._answer is not _NOTHING:
                 self.reveal()
+
+    def recall(self, choice: Mapping) -> None:
+        """Take up what was chosen in an earlier kernel, if it was among the same options."""
+        texts = [str(option) for option in self.options]
+        if choice["options"] == texts and choice["chosen"] in texts:
+            self._choice, self._out = texts.index(choice["chosen"]), choice["revealed"]
+            self._paint("This is what you chose before.")
+
+    def to_keep(self) -> dict:
+        """What an earlier kernel's successor has to know; see `recall`."""
+        texts = [str(option) for option in self.options]
+        return {"options": texts, "chosen": str(self.chosen), "revealed": self._out}
 
     def reveal(self, computed=_NOTHING, *, why: str = "") -> "Outcome":
         """Compare with what the run computed: an option, or a function that returns one.
@@ -84,6 +98,7 @@ class Prediction(View):
             )
         self.why = why or self.why
         self._outcome = self._place(given() if callable(given) else given, "what was computed is no option")
+        self._out = True
         self._paint()
         return Outcome(self)
 
@@ -151,6 +166,7 @@ class Prediction(View):
             "options": [str(option) for option in self.options],
             "chosen": self._choice,
             "answer": self._outcome,
+            "open": not self._out,
             "said": f"{message} {Outcome(self).text if self.revealed else ''}".strip(),
         }
 
@@ -167,9 +183,33 @@ class Outcome:
             False: f"✗ you said “{self.chosen}”; it was “{self.computed}”.",
         }[self.right]
         self.text = f"{said} {prediction.why}".strip()
+        self.question = prediction.question
+
+    def record(self) -> str:
+        """Question, choice, what was computed, and whether that is the same, in one line: see `recorded`."""
+        what = {"question": self.question, "chosen": str(self.chosen), "computed": str(self.computed)}
+        return RECORD + json.dumps({**what, "right": self.right}, ensure_ascii=False)
 
     def __repr__(self) -> str:
-        return textwrap.fill(self.text, LINE)  # JupyterLab would break it within a word
+        """In words, and after a choice the record in a line: whoever collects notebooks reads that."""
+        said = textwrap.fill(self.text, LINE)  # JupyterLab would break it within a word
+        return said if self.right is None else f"{said}\n{self.record()}"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{html.escape(self.text)}</div>"
+
+
+def recorded(text: str) -> list[dict]:
+    """The choices that an output's text tells of: `{"question", "chosen", "computed", "right"}`, each."""
+    found = []
+    for line in text.splitlines():
+        try:
+            what = json.loads(line.removeprefix(RECORD)) if line.startswith(RECORD) else None
+        except ValueError:  # a sentence that begins with the same word
+            continue
+        if isinstance(what, dict) and {*what} == {"question", "chosen", "computed", "right"}:
+            found.append(what)
+    return found
 
 
 class Summary:
@@ -202,15 +242,23 @@ class Predictions:
         if again and before.chosen is not None and prediction._answer is _NOTHING:
             return before  # running a cell again takes no choice back
         self._asked[prediction.question] = prediction
+        if known := kept.read(kept.place()).get(prediction.question):
+            prediction.recall(known)
+        prediction.observe(lambda _: self._keep(prediction), "_frame")
         return prediction
+
+    def _keep(self, prediction: Prediction) -> None:
+        if prediction.chosen is not None:
+            kept.write(kept.place(), prediction.question, prediction.to_keep())
 
     def summary(self) -> Summary:
         """How many were right, and each in a line."""
         return Summary(list(self))
 
     def reset(self) -> None:
-        """Forget all of them."""
+        """Forget all of them, those kept for a later kernel as well."""
         self._asked.clear()
+        kept.forget(kept.place())
 
     def __len__(self) -> int:
         return len(self._asked)

@@ -33,6 +33,11 @@ STYLE = """
 math mtd[columnalign="right"] { text-align: right; padding-right: 0; } /* MathML Core has no columnalign */
 math mtd[columnalign="left"] { text-align: left; padding-left: 0; }
 """
+FOLDED = """
+{%- block input_group -%}
+{%- if not cell.metadata.get("jupyter", {}).get("source_hidden") -%}{{ super() }}{%- endif -%}
+{%- endblock -%}
+"""
 PICTURE = """
 {%- block data_png -%}
 <div class="jp-RenderedImage jp-OutputArea-output">
@@ -119,11 +124,11 @@ class Offline:
 
 
 class Page(Offline, HTMLExporter):
-    raw_template = PAGE + PICTURE
+    raw_template = PAGE + FOLDED + PICTURE
 
 
 class Slides(Offline, SlidesExporter):
-    raw_template = SLIDES + PICTURE
+    raw_template = SLIDES + FOLDED + PICTURE
     reveal_url_prefix = "reveal.js"
     reveal_theme = "white"
 

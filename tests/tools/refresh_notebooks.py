@@ -5,6 +5,7 @@ python tests/tools/refresh_notebooks.py notebooks/01*.ipynb # some
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ def normalise(book: nbformat.NotebookNode) -> None:
     book.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": {"name": "python"}})
     for cell in book.cells:
         cell.metadata = nbformat.from_dict(
-            {name: cell.metadata[name] for name in ("slideshow", "tags") if name in cell.metadata}
+            {name: cell.metadata[name] for name in ("jupyter", "slideshow", "tags") if name in cell.metadata}
         )
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
@@ -59,6 +60,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("notebooks", nargs="*", type=Path)
+    os.environ.pop(
+        "JPY_SESSION_NAME", None
+    )  # run from a notebook, this has nobody's choices: practice/kept.py
     failed = 0
     for path in parser.parse_args().notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         start = time.monotonic()

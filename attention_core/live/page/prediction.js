@@ -10,6 +10,7 @@ import { view } from "./view.js";
  * @property {string[]} options
  * @property {number | null} chosen the option taken, by its number
  * @property {number | null} answer the option that is right, once it is revealed
+ * @property {boolean} open whether a choice may still be made, or changed
  * @property {string} said
  */
 /** @typedef {{ _frame: Frame, _gone?: boolean }} State */
@@ -39,7 +40,7 @@ export default view("ap", ["_frame"], (/** @type {Context} */ { model, root }) =
   function draw() {
     const frame = model.get("_frame");
     const gone = model.get("_gone") === true;
-    const open = frame.chosen === null && frame.answer === null && !gone;
+    const open = frame.open && !gone;
     question.textContent = frame.question;
     options.setAttribute("aria-label", frame.question); // no id: another prediction's page might hold the same one
     while (buttons.length > frame.options.length) buttons.pop()?.remove();
