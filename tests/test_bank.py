@@ -11,6 +11,7 @@ from found import found_explorers
 from test_explorer_base import made
 
 from attention_core import scaled_dot_product_attention
+from attention_core._calling import LONGEST
 from attention_core.live import MultiHeadExplorer, SelfAttentionExplorer, bank
 
 
@@ -174,6 +175,22 @@ def test_a_function_that_raises_has_no_frames_and_no_word_of_it_but_the_map_s_ow
 
 
 # ---------------------------------------------------------------- bounds
+
+
+def test_a_step_that_never_ends_is_left_long_before_a_call_of_the_readers_would_be(monkeypatch):
+    first = []
+
+    def mine(query, key, value, allowed=None):
+        first.append(query.max())
+        while query.max() > first[0]:
+            pass
+        return scaled_dot_product_attention(query, key, value, allowed)
+
+    monkeypatch.setattr(bank, "MOST_SECONDS", 0.3)
+    explorer = SelfAttentionExplorer(attention=mine)
+    began = time.monotonic()
+    assert asked(explorer, 1)["why"] == "it takes long to compute"
+    assert time.monotonic() - began < LONGEST
 
 
 def test_a_slow_function_has_no_bank(monkeypatch):

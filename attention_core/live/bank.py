@@ -21,7 +21,8 @@ import numpy as np
 import torch
 import traitlets
 
-from attention_core._calling import QUIET, noted
+from attention_core._calling import QUIET, Failed, noted
+from attention_core._time_limit import TooLong, in_time
 from attention_core.live.linked import PAGE, linked
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 2_000_000  # that the page holds of one explorer
 MOST_SECONDS = 0.15  # of the kernel's time, for all the steps from one place
 A_TURN = 0.02  # seconds that one request may take: an answer waits no longer
+LONG = "it takes long to compute"
 ENOUGH = 3  # steps: with fewer of them a hand would not feel any difference
 
 Step = tuple[object, Mapping[str, object]]  # what stands in the page's model, and the traits that it makes
@@ -134,7 +136,7 @@ class Bank(anywidget.AnyWidget):
             some = begin + len(found) >= ENOUGH or sum(self._held.values()) > self._held[which]
             if self._spent + began.spent() > MOST_SECONDS:
                 if not some:
-                    raise NoBank("it takes long to compute")
+                    raise NoBank(LONG)
                 return found, False
             if found and began.wall() > A_TURN:
                 return found, True
@@ -152,7 +154,12 @@ class Bank(anywidget.AnyWidget):
         """What the views would show after these changes. Raises: NoBank if the function is not one to ask."""
         explorer = self._explorer
         with _watched():
-            answer = explorer.answer_to({**self._inputs, **changes})
+            try:
+                answer = in_time(lambda: explorer.answer_to({**self._inputs, **changes}), MOST_SECONDS)
+            except Failed as failed:
+                raise NoBank(LONG) if failed.what == "too long" else failed from None
+            except TooLong:
+                raise NoBank(LONG) from None
         explorer.put_into({name: shadow.view for name, shadow in self._shadows.items()}, answer)
         state = {name: shadow.state() for name, shadow in self._shadows.items()}
         for view, traits in explorer.linked.items():
