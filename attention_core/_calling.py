@@ -4,6 +4,7 @@ What went wrong is a `Failed`, which carries data; `_saying.py` has the sentence
 """
 
 import contextlib
+import contextvars
 import inspect
 import io
 import linecache
@@ -24,9 +25,12 @@ from attention_core._time_limit import TooLong, in_time
 LONGEST = 10.0  # seconds that a call may take
 EMPTY: Mapping = MappingProxyType({})
 
+# What is called is noted here, for frames made beforehand.
+noted: contextvars.ContextVar[list | None] = contextvars.ContextVar("noted", default=None)
+
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-_QUIET = threading.RLock()  # where prints go is the whole process's: one at a time may change it
+QUIET = threading.RLock()  # where prints go is the whole process's: one at a time may change it
 
 
 class Failed(Exception):
@@ -81,7 +85,10 @@ def call(function: Callable, *arguments, named: Mapping[str, object] = EMPTY, qu
         raise Failed("raised", where=learners_line(error), error=error, **what) from error
     pairs = zip(arguments, given, strict=True)
     changed = any(isinstance(x, Tensor) and not _unchanged(x, y) for x, y in pairs)
-    return Called(answer, changed, len(printed.getvalue().splitlines()))
+    called = Called(answer, changed, len(printed.getvalue().splitlines()))
+    if (calls := noted.get()) is not None:
+        calls.append(called)
+    return called
 
 
 def formed(answer, *wanted: Part) -> tuple[Tensor, ...]:
@@ -156,7 +163,7 @@ def learners_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def _silence(into: io.StringIO) -> Iterator[None]:
-    with _QUIET, contextlib.redirect_stdout(into):
+    with QUIET, contextlib.redirect_stdout(into):
         yield
 
 

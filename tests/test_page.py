@@ -16,6 +16,7 @@ from test_known import VIEWS
 
 from attention_core.agreement import SAME
 from attention_core.live import AttentionHeatmap, still
+from attention_core.live.bank import Bank
 from attention_core.live.linked import PAGE, linked
 from attention_core.live.plane import name_sides
 
@@ -174,7 +175,7 @@ def test_no_scope_leaks_and_none_needs_a_page_before_it_draws(name, tmp_path):
 
 
 def test_every_module_and_stylesheet_is_some_views():
-    scripts = [kind for kind in VIEWS if hasattr(kind, "_esm")]
+    scripts = [Bank, *(kind for kind in VIEWS if hasattr(kind, "_esm"))]
     assert {linked(name) for name in ENTRIES} == {kind._esm for kind in scripts}
     assert set().union(*map(needed, ENTRIES)) == set(MODULES)
     styles = "".join(kind._css for kind in scripts)

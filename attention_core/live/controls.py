@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 import traitlets
 
+from attention_core.live.bank import Dial, Step
+
 if TYPE_CHECKING:
     from attention_core.live.explorer import Explorer
 
@@ -19,12 +21,16 @@ _NARROW = {"description_width": "auto"}  # a label as wide as its words
 
 def text(label: str, *, width: str = "32em") -> Maker:
     """A line of text, followed while it is typed."""
-    return _linked(lambda: widgets.Text(description=label, layout={"width": width}, continuous_update=True))
+    return _linked(
+        lambda: widgets.Text(description=label, layout={"width": width}, continuous_update=True), ()
+    )
 
 
 def tick(label: str) -> Maker:
     """A box to tick: True or False."""
-    return _linked(lambda: widgets.Checkbox(description=label, indent=False, layout={"width": "auto"}))
+    return _linked(
+        lambda: widgets.Checkbox(description=label, indent=False, layout={"width": "auto"}), (False, True)
+    )
 
 
 def whole(
@@ -45,6 +51,8 @@ def whole(
             made.value = change.new
 
         explorer.observe(to_widget, name)
+        every = lambda: [_step(explorer, name, x, x) for x in range(low, made.max + 1, step)]  # noqa: E731
+        explorer.dials[name] = Dial((name,), made, "value", every)
         return made
 
     return make
@@ -123,10 +131,16 @@ def _button(label: str) -> Maker:
     return make
 
 
-def _linked(widget: Callable[[], widgets.Widget]) -> Maker:
+def _linked(widget: Callable[[], widgets.Widget], values: Sequence) -> Maker:
     def make(explorer: "Explorer", name: str) -> widgets.Widget:
         made = widget()
         traitlets.link((explorer, name), (made, "value"))
+        explorer.dials[name] = Dial(
+            (name,),
+            made,
+            "value",
+            (lambda: [_step(explorer, name, x, x) for x in values]) if values else tuple,
+        )
         return made
 
     return make
@@ -138,7 +152,7 @@ def _indexed(
     """Links a widget that talks in the numbers of its options, so that a value between them is not lost."""
 
     def to_widget(_change=None) -> None:
-        made.index = nearest(getattr(explorer, name))
+        made.index = int(nearest(getattr(explorer, name)))  # False is 0 here, but not on the page
 
     def to_explorer(_change) -> None:
         if made.index is not None and made.index != nearest(getattr(explorer, name)):
@@ -147,4 +161,11 @@ def _indexed(
     to_widget()
     explorer.observe(to_widget, name)
     made.observe(to_explorer, "index")
+    every = lambda: [_step(explorer, name, i, x) for i, x in enumerate(values)]  # noqa: E731
+    explorer.dials[name] = Dial((name,), made, "index", every)
     return made
+
+
+def _step(explorer: "Explorer", name: str, on_the_page, value) -> Step:
+    """What a control's next position means: its own trait, and what follows from it."""
+    return on_the_page, {name: value, **explorer.following(name, {**explorer.inputs(), name: value})}

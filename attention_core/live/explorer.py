@@ -11,6 +11,7 @@ import traitlets
 
 from attention_core import words
 from attention_core.live import still
+from attention_core.live.bank import Bank, Dial
 from attention_core.live.controls import declared, text
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.remarks import Unusable, instead
@@ -44,6 +45,9 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
     Raises: TypeError for an argument, AttributeError for an attribute that it does not know.
     """
 
+    # of each view, traits that are the explorer's own, too
+    linked: Mapping[str, tuple[str, ...]] = {}
+
     # what is shown, float32; None when nothing can be
     weights = traitlets.Any(None, allow_none=True).tag(computed=True)
 
@@ -55,14 +59,19 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
         self._views = self.views()
         for name, view in self._views.items():
             setattr(self, name, view)
+        for name, traits_of_view in self.linked.items():
+            for trait in traits_of_view:
+                traitlets.link((self, trait), (self._views[name], trait))
         with self.hold_trait_notifications():  # they are judged together
             for name, value in traits.items():
                 setattr(self, name, value)
+        self.dials: dict[str, Dial] = {}
         self.controls = self.make_controls()
         self.settle(None)
+        self._bank = Bank(self, [*self.dials.values(), *self.more_dials()], self._views)
         bar = widgets.HBox(list(self.controls.values()))
         bar.add_class("attention-controls")
-        self.children = [*([bar] if self.controls else []), *self.arranged()]
+        self.children = [*([bar] if self.controls else []), *self.arranged(), self._bank]
         self.add_class("attention-explorer")
         self.observe(self._enlarge, "projector")
         self._enlarge()
@@ -100,6 +109,14 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
         """What the still picture says below the map, where the page says it with other views."""
         return ""
 
+    def more_dials(self) -> list[Dial]:
+        """What moves it besides the bar: traits of its views that the page sets."""
+        return []
+
+    def following(self, name: str, inputs: Mapping) -> dict[str, object]:
+        """What gives way when the input of that name has come to be what it is in `inputs`."""
+        return {}
+
     # ---- what all of them have
 
     def make_controls(self) -> dict[str, widgets.Widget]:
@@ -116,12 +133,37 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
             if self._holding:
                 return
             self._late = False
+            inputs = self.inputs()
             try:
-                answer = self.compute(**self.inputs())
-                answer = dict(answer) if isinstance(answer, Mapping) else {"heatmap": answer}
+                answer = self.answer_to(inputs)
             except Exception as problem:  # the learner's function's, or anything else: the page lives on
                 answer = {"message": instead(problem)}
+            self._bank.answer(inputs)
             self._put(answer)
+
+    def answer_to(self, inputs: Mapping[str, object]) -> dict:
+        """What `compute` says to these inputs, by names."""
+        answer = self.compute(**inputs)
+        return dict(answer) if isinstance(answer, Mapping) else {"heatmap": answer}
+
+    def put_into(self, views: Mapping[str, widgets.Widget], answer: dict) -> None:
+        """Show in these views what belongs to them, and take it out of the answer."""
+        for name, view in views.items():
+            view.show(answer.pop(name, None))
+        for name, nothing in FORGOTTEN.items():
+            said = answer.pop(name, nothing)
+            if views["heatmap"].has_trait(name):
+                setattr(views["heatmap"], name, said)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[bool]:
+        """Whether nothing is being computed; while it is entered, nothing else is."""
+        free = self._one_at_a_time.acquire(blocking=False)
+        try:
+            yield free and not self._holding and not self._late
+        finally:
+            if free:
+                self._one_at_a_time.release()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -154,13 +196,9 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
     def _put(self, answer: dict) -> None:
         """Show an answer; each view hears of it in one message, and whoever observes finds all of it done."""
         with ExitStack() as messages:
-            for name, view in self._views.items():
+            for view in self._views.values():
                 messages.enter_context(view.hold_sync())
-                view.show(answer.pop(name, None))
-            for name, nothing in FORGOTTEN.items():
-                said = answer.pop(name, nothing)
-                if self.heatmap.has_trait(name):
-                    setattr(self.heatmap, name, said)
+            self.put_into(self._views, answer)
         answer.setdefault("weights", getattr(self.heatmap, "weights", None))
         with self.hold_trait_notifications():
             for name, trait in self.traits(computed=True).items():

@@ -8,11 +8,11 @@ from attention_core import _calling, scaled_dot_product_attention
 from attention_core.live import SelfAttentionExplorer
 
 _calling.LONGEST = 1.0  # not ten seconds, for this test
-asked = []
+most = []
 
 def mine(query, key, value):
-    asked.append(query)
-    while len(asked) == 2:
+    most.append(query.max())
+    while most[-1] > most[0]:  # where it is colder than at first
         pass
     return scaled_dot_product_attention(query, key, value)
 
@@ -35,6 +35,7 @@ def test_the_move_that_never_ends_is_ended_and_the_next_one_is_answered(explorer
     handle.focus()
     handle.press("ArrowLeft")
     expect(said).to_contain_text("is there a loop that never ends?")
-    expect(said).to_contain_text("while len(asked) == 2:")
-    handle.press("ArrowLeft")
+    expect(said).to_contain_text("while most[-1] > most[0]:")
+    expect(explorer.locator(".attention-bank")).to_contain_text("it takes long to compute")
+    handle.press("ArrowRight")
     expect(said).to_have_text("")

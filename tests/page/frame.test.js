@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { bytes, floats } from "../../attention_core/live/page/bytes.js";
-import { at, largestCell, mayLook, NOTHING, readFrame, rowOf, rowScale, SAME, sumOf } from "../../attention_core/live/page/frame.js";
+import { alike, at, largestCell, mayLook, NOTHING, readFrame, rowOf, rowScale, SAME, sumOf } from "../../attention_core/live/page/frame.js";
 import { float32, mask, sent } from "./frames.js";
 
 test("bytes are read where they lie, and copied only where they must", () => {
@@ -11,6 +11,19 @@ test("bytes are read where they lie, and copied only where they must", () => {
   assert.equal(floats(aligned).buffer, aligned.buffer);
   assert.deepEqual([...floats(float32([1, 2.5], 3))], [1, 2.5]);
   assert.deepEqual([...bytes(new DataView(Uint8Array.of(9, 1, 0, 9).buffer, 1, 2))], [1, 0]);
+});
+
+test("frames that show the same are alike, and nothing else is", () => {
+  const frame = () => ({ ...sent([[0.25, 0.75]]), allowed: mask([true, false]), said: ["a", null], n: 1 });
+  assert.ok(alike(frame(), frame()));
+  for (const other of [
+    { ...frame(), weights: float32([0.25, 0.5]) }, { ...frame(), weights: float32([0.25]) },
+    { ...frame(), allowed: mask([true, true]) }, { ...frame(), allowed: null }, { ...frame(), said: ["a", "b"] },
+    { ...frame(), said: ["a"] }, { ...frame(), n: 2 }, { ...frame(), more: 1 }, {}, null,
+  ]) {
+    assert.ok(!alike(frame(), other));
+    assert.ok(!alike(other, frame()));
+  }
 });
 
 test("a frame without a cell is nothing", () => {

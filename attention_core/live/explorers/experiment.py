@@ -6,6 +6,7 @@ import ipywidgets as widgets
 from ipywidgets.widgets.interaction import interactive
 
 from attention_core._calling import call
+from attention_core.live.bank import Dial
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import CONTENT, AttentionHeatmap
 from attention_core.live.map import AttentionMap
@@ -39,6 +40,7 @@ class Experiment(Explorer):
         return {"heatmap": AttentionHeatmap(None, show_sums=self._show_sums)}
 
     def make_controls(self) -> dict[str, widgets.Widget]:
+        self.dials = {name: _dial(name, control) for name, control in self._made.items()}
         return self._made
 
     def inputs(self) -> dict[str, object]:
@@ -54,6 +56,26 @@ class Experiment(Explorer):
             takes = ", ".join(("weights", *CONTENT, *BESIDE))
             raise TypeError(f"a map has no {', '.join(sorted(map(str, unknown)))}; it has {takes}")
         return {"heatmap": AttentionMap(**content), **beside}
+
+
+def _dial(name: str, control: widgets.Widget) -> Dial:
+    """Its steps, where they are known."""
+    if control.has_trait("index") and control.has_trait("options"):
+        return Dial(
+            (name,), control, "index", lambda: [(i, {name: x}) for i, x in enumerate(_options(control))]
+        )
+    if isinstance(control, widgets.Checkbox | widgets.ToggleButton):
+        return Dial((name,), control, "value", lambda: [(x, {name: x}) for x in (False, True)])
+    if isinstance(control, widgets.IntSlider):
+        whole = lambda: range(control.min, control.max + 1, control.step)  # noqa: E731
+        return Dial((name,), control, "value", lambda: [(x, {name: x}) for x in whole()])
+    return Dial((name,), control, "value")
+
+
+def _options(control: widgets.Widget) -> list:
+    options = control.options
+    pairs = options.items() if isinstance(options, Mapping) else options
+    return [x[1] if isinstance(x, tuple) and len(x) == 2 else x for x in pairs]
 
 
 def _control(name: str, given) -> widgets.Widget:

@@ -12,6 +12,7 @@ from attention_core import scaled_dot_product_attention
 from attention_core._calling import Failed, call_attention
 from attention_core.agreement import attention_rounding
 from attention_core.live import still
+from attention_core.live.bank import Dial
 from attention_core.live.controls import slider
 from attention_core.live.explorer import Explorer
 from attention_core.live.explorers.self_attention import checked_temperature
@@ -63,6 +64,9 @@ class LookUpExplorer(Explorer):
         asking.on_move(lambda: self.set_trait("query", asking.points["query"]))
         answer.on_move(lambda: self.set_trait("values", {name: answer.points[name] for name in VALUES}))
         return {"asking": asking, "answer": answer, "heatmap": AttentionHeatmap(None)}
+
+    def more_dials(self) -> list[Dial]:
+        return [Dial(("query",), self.asking, "_movable"), Dial(("values",), self.answer, "_movable")]
 
     def arranged(self) -> list[widgets.Widget]:
         planes = widgets.HBox([self.asking, self.answer])

@@ -1,6 +1,8 @@
 """Several heads on one sentence: their maps, their differences, and what the output owes to each."""
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import ipywidgets as widgets
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from attention_core import MultiHeadAttention, scaled_dot_product_attention, words
 from attention_core._calling import Failed, call_attention
+from attention_core.live.bank import Dial
 from attention_core.live.controls import button, choice, text, tick
 from attention_core.live.explorer import SentenceExplorer
 from attention_core.live.heads import Heads, HeadSwitches
@@ -127,6 +130,7 @@ class MultiHeadExplorer(SentenceExplorer):
     off = traitlets.List(traitlets.Int())
     solo = traitlets.Int(None, allow_none=True)
     attention = traitlets.Callable(scaled_dot_product_attention)
+    linked: ClassVar = {"switches": ("off", "solo")}
     output = traitlets.Any(None, allow_none=True).tag(computed=True)
     change = traitlets.Float(None, allow_none=True).tag(computed=True)
     change_by_word = traitlets.Any(None, allow_none=True).tag(computed=True)
@@ -140,10 +144,24 @@ class MultiHeadExplorer(SentenceExplorer):
     show_mean = traitlets.Bool(False).tag(control=tick("show their mean"))
 
     def views(self) -> dict[str, widgets.Widget]:
-        switches = HeadSwitches()
-        for name in ("off", "solo"):
-            traitlets.link((self, name), (switches, name))
-        return {"switches": switches, "changes": Strip(), "heatmap": AttentionHeatmap(None)}
+        return {"switches": HeadSwitches(), "changes": Strip(), "heatmap": AttentionHeatmap(None)}
+
+    def more_dials(self) -> list[Dial]:
+        return [
+            Dial(("solo",), self.switches, "solo", lambda: [(x, {"solo": x}) for x in self._alone()]),
+            Dial(("off",), self.switches, "off", lambda: [(x, {"off": x}) for x in self._one_switched()]),
+        ]
+
+    def _alone(self) -> list[int | None]:
+        return [None, *range(self.num_heads)]
+
+    def _one_switched(self) -> list[list[int]]:
+        """What is off now, and after each switch."""
+        return [self.off, *(sorted({*self.off} ^ {head}) for head in range(self.num_heads))]
+
+    def following(self, name: str, inputs: Mapping) -> dict[str, object]:
+        # the heads of another cut are other heads: none of them is off yet
+        return {"off": [], "solo": None} if name == "num_heads" else {}
 
     @traitlets.validate("off")
     def _check_off(self, proposal) -> list[int]:
@@ -164,7 +182,7 @@ class MultiHeadExplorer(SentenceExplorer):
         return _on(self.num_heads, self.off, self.solo)
 
     def settle(self, name: str | None) -> None:
-        if name == "num_heads":  # the heads of another cut are other heads: none of them is off yet
+        if name == "num_heads":
             self.off, self.solo = [], None
         if name in (None, "num_heads", "seed"):
             self.layer = make_layer(self.num_heads, self.seed)

@@ -1,8 +1,9 @@
 """The sinusoids to slide: their map, their clock hands, and what two positions have in common."""
 
 import math
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, ClassVar
 
 import ipywidgets as widgets
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from attention_core import rotate_by_position, sinusoidal_table
 from attention_core._checks import check_whole
 from attention_core.live import still
+from attention_core.live.bank import Dial, Step
 from attention_core.live.clocks import Clocks
 from attention_core.live.controls import choice, slider, whole
 from attention_core.live.curves import Curve, Curves
@@ -55,6 +57,7 @@ class SinusoidExplorer(Explorer):
     comparison = traitlets.Enum(COMPARISONS, default_value=COMPARISONS[0]).tag(
         control=choice("Compare", COMPARISONS)
     )
+    linked: ClassVar = {"heatmap": ("position", "distance", "pair")}
     table = traitlets.Any(None, allow_none=True).tag(computed=True)
     similarities = traitlets.Any(None, allow_none=True).tag(computed=True)
     spread = traitlets.Float(0.0).tag(computed=True)
@@ -66,10 +69,22 @@ class SinusoidExplorer(Explorer):
         super().__init__(**traits)
 
     def views(self) -> dict[str, widgets.Widget]:
-        clocks = Clocks()
-        for name in ("position", "distance", "pair"):
-            traitlets.link((self, name), (clocks, name))
-        return {"heatmap": clocks, "curve": Curves(), "said": Strip()}
+        return {"heatmap": Clocks(), "curve": Curves(), "said": Strip()}
+
+    def more_dials(self) -> list[Dial]:
+        return [
+            Dial((name,), self.heatmap, name, partial(self._steps, name)) for name in self.linked["heatmap"]
+        ]
+
+    def _steps(self, name: str) -> list[Step]:
+        most = {"position": self.length - self.distance, "distance": self.length, "pair": self.dim // 2}[name]
+        now = self.inputs()
+        return [(x, {name: x, **self.following(name, {**now, name: x})}) for x in range(most)]
+
+    def following(self, name: str, inputs: Mapping) -> dict[str, object]:
+        """No position beyond the map, no clock that there is not."""
+        most = {"position": self.length - 1 - inputs["distance"], "pair": inputs["dim"] // 2 - 1}
+        return {of: last for of, last in most.items() if inputs[of] > last}
 
     def arranged(self) -> list[widgets.Widget]:
         below = widgets.HBox([self.curve, self.said])
@@ -102,8 +117,8 @@ class SinusoidExplorer(Explorer):
 
     def settle(self, name: str | None) -> None:
         """No slider pulls back what was set from Python."""
-        self.position = min(self.position, self.length - 1 - self.distance)
-        self.pair = min(self.pair, self.dim // 2 - 1)
+        for of, last in self.following(name or "", self.inputs()).items():
+            setattr(self, of, last)
         self.controls["position"].max = self.length - 1 - self.distance
         self.controls["dim"].max = max(self.controls["dim"].max, self.dim)
 

@@ -17,6 +17,7 @@ import traitlets
 from torch import Tensor, nn
 
 from attention_core.live import still
+from attention_core.live.bank import Dial
 from attention_core.live.curves import Curve
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
@@ -90,6 +91,15 @@ class TrainingView(Explorer):
         panel.observe(self._replay, "frame")
         panel.observe(lambda change: self._choose(*change.new), "chosen")
         return {"panel": panel, "heatmap": AttentionHeatmap(None)}
+
+    def more_dials(self) -> list[Dial]:
+        of = lambda frame: [self.record.run, frame]  # noqa: E731
+        frames = lambda: [(of(i), {"frame": i}) for i in range(-1, len(self.frames))]  # noqa: E731
+        chosen = lambda: [([n, h], {"layer": n, "head": h}) for n, h in self.record.choices]  # noqa: E731
+        return [
+            Dial(("frame",), self.panel, "frame", frames, lambda: of(self.frame)),
+            Dial(("layer", "head"), self.panel, "chosen", chosen, lambda: [self.layer, self.head]),
+        ]
 
     model = property(lambda self: self.record.model, doc="What is trained.")
     step = property(lambda self: self.record.step, doc="How many steps are done.")

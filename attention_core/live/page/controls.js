@@ -5,6 +5,19 @@ import { set } from "./dom.js";
 import { ownKeys } from "./keys.js";
 
 /**
+ * Once the pointer is up again, wherever that is: the page may have moved under it, so that no click comes of it.
+ * @param {() => void} run
+ */
+function afterPress(run) {
+  const ends = ["pointerup", "pointercancel"];
+  const over = () => {
+    for (const end of ends) window.removeEventListener(end, over, true);
+    window.setTimeout(run); // when the press itself has given the focus away
+  };
+  for (const end of ends) window.addEventListener(end, over, true);
+}
+
+/**
  * Describes the controls of the explorer around `root`, and goes on as they change; returns what ends it.
  * @param {Element} root
  */
@@ -32,10 +45,10 @@ export function describeControls(root) {
   const what = { subtree: true, childList: true, characterData: true, attributeFilter: ["class", "aria-valuetext"] };
   for (const bar of /** @type {NodeListOf<HTMLElement>} */ (explorer.querySelectorAll(".attention-controls"))) {
     ownKeys(bar);
-    bar.addEventListener("click", ({ target }) => { // a click on a slider's track moves the handle, which then has the keys
+    bar.addEventListener("pointerdown", ({ target }) => { // on a slider's track: it moves the handle, which then has the keys
       const slider = target instanceof Element ? target.closest(".noUi-target") : null;
       const handle = slider?.querySelector(".noUi-handle");
-      if (handle instanceof HTMLElement) handle.focus({ preventScroll: true });
+      if (handle instanceof HTMLElement) afterPress(() => handle.focus({ preventScroll: true }));
     });
     changed.observe(bar, what);
   }

@@ -84,6 +84,20 @@ export function sumOf(weights) {
 }
 
 /**
+ * Whether two frames as they were sent show the same.
+ * @param {any} one @param {any} other @returns {boolean}
+ */
+export function alike(one, other) {
+  if (one instanceof DataView && other instanceof DataView) {
+    const [a, b] = [bytes(one), bytes(other)];
+    return a.length === b.length && a.every((x, i) => x === b[i]);
+  }
+  if (one === null || other === null || typeof one !== "object" || typeof other !== "object") return one === other;
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length && names.every((name) => alike(one[name], other[name]));
+}
+
+/**
  * A tie goes to the first cell, whatever the last bits say: as the widget's repr has it.
  * @param {Frame} frame @returns {Cell}
  */

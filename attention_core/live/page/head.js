@@ -79,8 +79,7 @@ function label(field, side, text, i, size) {
 
 /** @param {HTMLElement} node @param {Side} side @param {string} text @param {number} i @param {Size} size */
 function moveLabel(node, side, text, i, size) {
-  node.textContent = text;
-  node.title = text;
+  if (node.textContent !== text) node.textContent = node.title = text; // else the page is laid out once more
   if (side === "query") place(node, { left: 0, top: size.top + (i + 0.5) * size.y - 9, width: size.left - 6, height: 18 });
   else {
     Object.assign(node.style, {

@@ -5,7 +5,7 @@ import { onTheme, readPalette } from "./colour.js";
 import { describeControls } from "./controls.js";
 import { countFrame, element, keepRoom } from "./dom.js";
 import { download, makeFoot } from "./foot.js";
-import { largestCell, NOTHING, readFrame, rowOf } from "./frame.js";
+import { alike, largestCell, NOTHING, readFrame, rowOf } from "./frame.js";
 import { focusCell, listen, makeCells, moveCell, nameCells } from "./grid.js";
 import { makeHead, showMarks, showSums } from "./head.js";
 import { noteKernel, RUN_AGAIN } from "./kernel.js";
@@ -52,6 +52,8 @@ function render({ model, el }) {
   /** @type {import("./head.js").HeadView[]} */
   let heads = [];
   let made = ""; // what the layout was made for
+  /** @type {State["_frame"]} */
+  let sent = {}; // the frame that is drawn
   let own = false; // whether the words looked at are those that look
   let width = 0; // of the room that the page gives
   /** @type {{ dim: string, flip: number } | null} */
@@ -144,10 +146,11 @@ function render({ model, el }) {
 
   function show() {
     const first = scene.frame === NOTHING;
-    const frame = scene.frame = readFrame(model.get("_frame"));
+    sent = model.get("_frame");
+    const frame = scene.frame = readFrame(sent);
     const gone = Boolean(model.get("_gone"));
     keepRoom(root, frame === NOTHING);
-    title.textContent = model.get("title");
+    if (title.textContent !== model.get("title")) title.textContent = model.get("title");
     const remark = gone ? RUN_AGAIN : model.get("message");
     if (message.textContent !== remark) message.textContent = remark; // read out once
     for (const button of foot.saves) button.disabled = gone;
@@ -196,8 +199,10 @@ function render({ model, el }) {
     colours = null; // outside of a page there are none
     draw();
   });
+  // what was shown beforehand need not be drawn once more when Python says the same
+  const news = onChange(model, ["_frame"], () => { if (!alike(model.get("_frame"), sent)) drawing.changed(); });
   const changed = onChange(
-    model, ["_frame", "title", "message", "per_row", "show_sums", "faded", "projector", "_gone"], drawing.changed,
+    model, ["title", "message", "per_row", "show_sums", "faded", "projector", "_gone"], drawing.changed,
   );
   const pins = onChange(model, ["pinned"], () => { scene.pinned = seenPins(); showCursor(); nameAllSoon(); });
   model.on("msg:custom", saved);
@@ -207,7 +212,7 @@ function render({ model, el }) {
   const pixels = onPixels(drawing.changed);
   fitting.soon();
   return () => {
-    for (const end of [drawing.stop, fitting.stop, changed, pins, themed, pixels]) end();
+    for (const end of [drawing.stop, fitting.stop, news, changed, pins, themed, pixels]) end();
     clearTimeout(naming);
     undescribe?.();
     resized.disconnect();

@@ -9,7 +9,7 @@
  * @property {(content: object) => void} send
  * @property {(events: string, heard: (...told: any[]) => void) => void} on
  * @property {(events: string, heard: (...told: any[]) => void) => void} off
- * @property {{ kernel?: any }} [widget_manager] JupyterLab's own
+ * @property {{ kernel?: any, get_model?: (id: string) => Promise<any> }} [widget_manager] JupyterLab's own
  */
 
 /**

@@ -1,0 +1,292 @@
+"""Frames of the steps that a reader could take next: with them the page follows the hand without the kernel.
+
+The page asks for them when it is quiet, a few at a time, so that an answer never waits long. They are made by
+the very function that is shown. How the page uses them: `page/bank.js`.
+"""
+
+import contextlib
+import io
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+import torch
+import traitlets
+
+from attention_core._calling import QUIET, Failed, noted
+from attention_core._time_limit import TooLong, in_time
+from attention_core.live.linked import PAGE, linked
+
+if TYPE_CHECKING:
+    from attention_core.live.explorer import Explorer
+
+MOST_BYTES = 2_000_000  # that the page holds of one explorer
+MOST_SECONDS = 0.15  # of the kernel's time, for all the steps from one place
+A_TURN = 0.02  # seconds that one request may take: an answer waits no longer
+LONG = "it takes long to compute"
+ENOUGH = 3  # steps: with fewer of them a hand would not feel any difference
+
+Step = tuple[object, Mapping[str, object]]  # what stands in the page's model, and the traits that it makes
+State = dict[str, dict[str, object]]  # of each view, by its name: the traits that show it
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A trait of a widget on the page that moves inputs of an explorer: `steps` are the values it can take.
+
+    Without steps it is only watched: what was made under another sentence is never shown. now: what it is to
+    stand at; the widget's own trait unless given.
+    """
+
+    moves: tuple[str, ...]
+    widget: widgets.Widget
+    trait: str
+    steps: Callable[[], Iterable[Step]] = tuple
+    now: Callable[[], object] | None = None
+
+    def at(self) -> object:
+        """What stands in the page's model once all that is known here has reached it."""
+        return self.now() if self.now else self.widget.get_state(self.trait)[self.trait]
+
+
+class NoBank(Exception):
+    """Why there are no frames beforehand, in a word or two."""
+
+
+class Bank(anywidget.AnyWidget):
+    """What an explorer hands to its page beforehand; on the page, a word where it hands over nothing."""
+
+    _esm = linked("bank.js")
+    _css = (PAGE / "bank.css").read_text("utf-8")
+    _dials = traitlets.List().tag(sync=True)  # [model id, trait, whether it has steps, what it moves]
+    _views = traitlets.Dict().tag(sync=True)  # {name: model id}
+    _answer = traitlets.Dict().tag(sync=True)  # for what the newest answer is; sent before the answer itself
+
+    def __init__(self, explorer: "Explorer", dials: Iterable[Dial], views: Mapping[str, widgets.Widget]):
+        self._explorer, self._every, self._shown = explorer, list(dials), dict(views)
+        self._moving = {name for dial in self._every for name in dial.moves}
+        self._inputs: dict[str, object] = {}
+        self._context = self._n = 0
+        self._place: list | None = None  # from where the frames were asked for last
+        self._spent, self._held, self._shadows = 0.0, {}, {}
+        super().__init__(  # the page hears of them when it hears of this
+            _dials=[[d.widget.model_id, d.trait, d.steps is not tuple, [*d.moves]] for d in self._every],
+            _views={name: view.model_id for name, view in views.items()},
+        )
+        self.on_msg(self._asked)
+
+    # ---- the answer
+
+    def answer(self, inputs: Mapping[str, object]) -> None:
+        """Tell the page for what the answer is that follows: what is held is right till then."""
+        changed = {name for name in inputs if not _alike(inputs[name], self._inputs.get(name, ...))}
+        if not changed or not changed <= self._moving:
+            self._context += 1
+            self._held = {}
+        self._inputs, self._n = dict(inputs), self._n + 1
+        self._answer = {"n": self._n, "context": self._context, "at": self._now()}
+
+    def _now(self) -> list:
+        return [dial.at() for dial in self._every]
+
+    # ---- what the page asks for
+
+    def _asked(self, _widget, content: dict, _buffers) -> None:
+        asked = {name: content[name] for name in ("dial", "context", "at")}
+        with self._explorer.at_rest() as rests:
+            if not rests or content["context"] != self._context or content["at"] != self._now():
+                self.send({**asked, "steps": [], "base": {}, "more": False, "why": "", "late": True})
+                return
+            if self._place != (place := [self._context, content["at"]]):
+                self._place, self._spent = place, 0.0
+            began = _Watch()
+            try:
+                (steps, more), why = self._steps(content["dial"], content["from"], began), ""
+            except NoBank as reason:
+                steps, more, why = [], False, str(reason)
+            except Exception:  # the learner's, of which the page already tells
+                steps, more, why = [], False, ""
+            base = self._standing()
+            self._spent += began.spent()
+        buffers: list[bytes] = []
+        made = {"steps": _packed(steps, buffers), "base": _packed(base, buffers)}
+        self.send({**asked, **made, "more": more, "why": why}, buffers)
+
+    def _steps(self, which: int, begin: int, began: "_Watch") -> tuple[list[tuple[object, State]], bool]:
+        """The next frames of a dial, those of its neighbours first; and whether there are more."""
+        dial = self._every[which]
+        steps = list(dial.steps())
+        here = next((i for i, (value, _) in enumerate(steps) if value == dial.at()), 0)
+        order = sorted(range(len(steps)), key=lambda i: abs(i - here))[begin:]
+        if not begin:
+            self._held[which] = 0
+            self._shadows = {view: Shadow(widget) for view, widget in self._shown.items()}
+            if self._made({}) != self._standing():
+                raise NoBank("its function answers differently each time")
+        found: list[tuple[object, State]] = []
+        for i in order:
+            some = begin + len(found) >= ENOUGH or sum(self._held.values()) > self._held[which]
+            if self._spent + began.spent() > MOST_SECONDS:
+                if not some:
+                    raise NoBank(LONG)
+                return found, False
+            if found and began.wall() > A_TURN:
+                return found, True
+            value, changes = steps[i]
+            state = self._made(changes)
+            if (size := _size(state)) + sum(self._held.values()) > MOST_BYTES:
+                if not some:
+                    raise NoBank("it is large")
+                return found, False
+            self._held[which] += size
+            found.append((value, state))
+        return found, False
+
+    def _made(self, changes: Mapping[str, object]) -> State:
+        """What the views would show after these changes. Raises: NoBank if the function is not one to ask."""
+        explorer = self._explorer
+        with _watched():
+            try:
+                answer = in_time(lambda: explorer.answer_to({**self._inputs, **changes}), MOST_SECONDS)
+            except Failed as failed:
+                raise NoBank(LONG) if failed.what == "too long" else failed from None
+            except TooLong:
+                raise NoBank(LONG) from None
+        explorer.put_into({name: shadow.view for name, shadow in self._shadows.items()}, answer)
+        state = {name: shadow.state() for name, shadow in self._shadows.items()}
+        for view, traits in explorer.linked.items():
+            state[view] |= {trait: changes[trait] for trait in traits if trait in changes}
+        return state
+
+    def _standing(self) -> State:
+        """What the views show, of all that the steps made so far have changed."""
+        shadows = self._shadows.items()
+        return {name: self._shown[name].get_state(shadow.changed) for name, shadow in shadows}
+
+
+class _Watch:
+    """How long something has taken: of this thread's own time, and at least a quarter of what passed.
+
+    Where other processes share the core more passes than is spent; a function that sleeps spends nothing.
+    """
+
+    def __init__(self):
+        self._began, self._own = time.perf_counter(), time.thread_time()
+
+    def wall(self) -> float:
+        return time.perf_counter() - self._began
+
+    def spent(self) -> float:
+        return max(time.thread_time() - self._own, self.wall() / 4)
+
+
+class Shadow:
+    """A view that shows nothing to anybody: it has no page, no links and nobody who observes it.
+
+    `changed` are the traits that have changed since it was made; what only the reader sets never does.
+    """
+
+    def __init__(self, view: widgets.Widget):
+        self.view = made = type(view).__new__(type(view))
+        made.__dict__.update({k: x for k, x in vars(view).items() if not k.startswith("_trait_")})
+        made._trait_values.update({k: x for k, x in view._trait_values.items() if k != "comm"})
+        self.changed: set[str] = set()
+        made.observe(lambda change: self.changed.add(change.name), list(view.keys))
+
+    def state(self) -> dict[str, object]:
+        return self.view.get_state(self.changed)
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[None]:
+    """Raises NoBank after a call that printed, warned, drew lots or wrote into what it was given."""
+    dice, called = _dice(), []
+    token = noted.set(called)
+    said = _Said()
+    try:
+        with said, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        noted.reset(token)
+    for reason, so in (
+        ("its function prints", bool(said.heard)),
+        ("its function warns", bool(warned)),
+        ("its function writes into its arguments", any(call.changed for call in called)),
+        ("its function draws random numbers", not all(map(_alike, dice, _dice()))),
+    ):
+        if so:
+            raise NoBank(reason)
+
+
+class _Said:
+    """While it is entered, what this thread prints is kept; what others print is printed."""
+
+    def __enter__(self):
+        QUIET.acquire()
+        self.heard, self._me = "", threading.get_ident()
+        self._before = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = (_Apart(stream, self) for stream in self._before)
+        return self
+
+    def __exit__(self, *_):
+        sys.stdout, sys.stderr = self._before
+        QUIET.release()
+
+
+class _Apart(io.TextIOBase):
+    def __init__(self, stream, said: _Said):
+        self._stream, self._said = stream, said
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._said._me:
+            return self._stream.write(text)
+        self._said.heard += text
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+
+def _dice() -> tuple:
+    _, words, *place = np.random.get_state()
+    return torch.get_rng_state(), (words.tobytes(), *place), random.getstate()
+
+
+def _alike(one, other) -> bool:
+    """Whether nothing changed: the same thing, or an equal one of plain values."""
+    if one is other:
+        return True
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return one.shape == other.shape and bool(torch.equal(one, other))
+    plain = (str, bytes, int, float, bool, tuple, list, dict, type(None))
+    return isinstance(one, plain) and isinstance(other, plain) and one == other
+
+
+def _packed(thing, buffers: list[bytes]):
+    """The same with each run of bytes as `{"bytes": place in buffers}`: JSON has none."""
+    if isinstance(thing, bytes | memoryview | bytearray):
+        buffers.append(bytes(thing))
+        return {"bytes": len(buffers) - 1}
+    if isinstance(thing, dict):
+        return {name: _packed(one, buffers) for name, one in thing.items()}
+    return [_packed(one, buffers) for one in thing] if isinstance(thing, list | tuple) else thing
+
+
+def _size(thing) -> int:
+    if isinstance(thing, bytes | memoryview | bytearray | str):
+        return len(thing)
+    if isinstance(thing, dict):
+        return sum(len(name) + _size(one) for name, one in thing.items())
+    return sum(map(_size, thing)) if isinstance(thing, list | tuple) else 8
