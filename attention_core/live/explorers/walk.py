@@ -38,7 +38,7 @@ class WalkExplorer(SentenceExplorer):
 
     asks = traitlets.Unicode("it").tag(control=pick("Asks", _each, follows="sentence"))
     offers = traitlets.Unicode("cat").tag(control=pick("Offers", _each, follows="sentence"))
-    to_query = traitlets.TraitType(default_value=None)  # W_QUERY, unless it is given
+    to_query = traitlets.TraitType(default_value=None)  # of the words, unless one is given
 
     @button("start again")
     def start_again(self) -> None:
@@ -46,10 +46,6 @@ class WalkExplorer(SentenceExplorer):
         with self.together():
             for name, value in self._start.items():
                 setattr(self, name, value)
-
-    @traitlets.default("to_query")
-    def _ours(self) -> torch.Tensor:
-        return words.W_QUERY.clone()
 
     @traitlets.validate("to_query")
     def _check_to_query(self, proposal) -> torch.Tensor:
@@ -64,7 +60,8 @@ class WalkExplorer(SentenceExplorer):
 
     @traitlets.validate("asks", "offers")
     def _check_word(self, proposal) -> str:
-        if proposal.value not in (there := words.split(self.sentence)):
+        there = words.split(self.sentence)
+        if there and proposal.value not in there:
             must = f"{proposal.trait.name} must be a word of the sentence: {', '.join(there)}"
             raise traitlets.TraitError(f"{must}; got {proposal.value!r}")
         return proposal.value
@@ -81,6 +78,7 @@ class WalkExplorer(SentenceExplorer):
 
     def settle(self, name: str | None) -> None:
         if name is None:
+            self.to_query = words.W_QUERY if self.to_query is None else self.to_query
             self._places = {"asks": 7, "offers": 1}  # of “it” and “cat” in the lessons' sentence
         there = words.split(self.sentence)
         if there and name != "to_query":
