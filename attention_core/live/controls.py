@@ -80,6 +80,36 @@ def choice(
     return make
 
 
+def pick(label: str, options: Callable[["Explorer"], Sequence[str]], *, follows: str) -> Maker:
+    """A list that folds out, of words that follow the trait of that name; nothing of it is chosen where the
+    explorer's is none of them."""
+
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        made = widgets.Dropdown(description=label, layout={"width": "auto"}, style=_NARROW)
+        filling = False  # ipywidgets chooses the first of new options: nobody has
+
+        def to_widget(_change=None) -> None:
+            nonlocal filling
+            words, value = list(options(explorer)), getattr(explorer, name)
+            filling = True
+            with made.hold_sync():
+                if list(made.options) != words:
+                    made.options = words
+                made.index = words.index(value) if value in words else None
+            filling = False
+
+        def to_explorer(change) -> None:
+            if not filling and change.new is not None:
+                setattr(explorer, name, made.options[change.new])
+
+        to_widget()
+        explorer.observe(to_widget, [name, follows])
+        made.observe(to_explorer, "index")
+        return made
+
+    return make
+
+
 def slider(label: str, steps: Sequence[float], *, digits: str = ".2f", width: str = "300px") -> Maker:
     """A slider over `steps`, written with `digits`, that shows a number and sets it.
 

@@ -128,6 +128,17 @@ def heatmap_figure(
     return figure
 
 
+def draw_alone(ax, map: "AttentionMap", size: tuple[float, float]) -> None:
+    """The first head's map, with labels and numbers, on an axis of about that size in inches."""
+    weights, allowed = map.picture()
+    blocked = None if allowed is None else ~allowed[0]
+    _draw(ax, weights[0], blocked, False)
+    _label(ax, map.queries, map.keys, *size, small=False)
+    n_q, n_k = weights[0].shape
+    if size[0] / n_k >= 0.36 and size[1] / n_q >= 0.2:
+        _write_numbers(ax, weights[0], blocked, False)
+
+
 def side(cells: int, *, least: float, alone: bool = False) -> float:
     """A map's width or height in inches: cells of a readable size, if they are few."""
     return min(max(cells * (0.42 if alone else 0.2), least), 6.0 if alone else 2.2)
