@@ -73,8 +73,11 @@ def test_a_step_changes_one_number_and_tells():
 @pytest.mark.parametrize("said", [{}, {"step": [2, 0, 1]}, {"step": [0, 1, 1]}, {"step": [-1, 0, 1]}])
 def test_a_step_in_no_cell_is_none(said):
     table = Table(cells(), editable=True)
-    table._stepped(table, said, [])
+    table._handle_custom_msg(said, [])
     assert table.values == [[1.0], [-2.0]]
+    if said:
+        with pytest.raises(ValueError, match=r"there is no row .* in Table"):
+            table.step(*said["step"])
 
 
 def test_only_an_editable_table_follows_the_page():

@@ -96,7 +96,12 @@ class Table(View):
         }
 
     def step(self, row: int, column: int, steps: int) -> None:
-        """Change one number by so many whole steps, as a reader does, but not beyond MOST."""
+        """Change one number by so many whole steps, as a reader does, but not beyond MOST.
+
+        Raises: ValueError where there is no such cell.
+        """
+        if not self._has(row, column):
+            raise ValueError(f"there is no row {row} with a column {column} in {self!r}")
         before = self._values[row][column]
         if before is None:
             return
@@ -113,8 +118,11 @@ class Table(View):
 
     def _stepped(self, _widget, content: dict, _buffers) -> None:
         row, column, steps = content.get("step", (-1, -1, 0))
-        if self.editable and row in range(len(self._values)) and column in range(len(self._values[row])):
+        if self.editable and self._has(row, column):  # the page may be a change behind
             self.step(row, column, int(steps))
+
+    def _has(self, row: int, column: int) -> bool:
+        return row in range(len(self._values)) and column in range(len(self._values[row]))
 
     def draw(self, ax, columns: int | None = None) -> None:
         """The same on a matplotlib axis with room for so many columns."""
