@@ -275,6 +275,19 @@ def test_the_strip_says_the_distances():
     assert explorer.switches._frame["distances"] == [] and explorer.switches._frame["legend"] == ""
 
 
+def test_a_simple_one_shows_the_sentence_the_switches_and_the_maps():
+    explorer, whole = MultiHeadExplorer(simple=True, off=[2]), MultiHeadExplorer(off=[2])
+    assert list(explorer.controls) == ["sentence"] and len(whole.controls) > 1
+    frame = explorer.switches._frame
+    assert (frame["line"], frame["legend"], frame["count"]) == ("", "", 4)  # no formula, no bars
+    assert torch.equal(explorer.weights, whole.weights) and explorer.change == whole.change
+    assert "distance" not in repr(explorer) and repr(explorer) in repr(whole).split(", distance")[0] + ")"
+    explorer.attention = lambda query, key, value: None  # says what is wrong, and no more than before
+    assert explorer.weights is None and explorer.switches._frame["line"] == ""
+    explorer.attention, explorer.sentence = scaled_dot_product_attention, "a cat"
+    assert explorer.weights.shape == (4, 2, 2)
+
+
 # ---------------------------------------------------------------- controls and traits are one
 
 

@@ -105,6 +105,8 @@ def pick(label: str, options: Callable[["Explorer"], Sequence[str]], *, follows:
         to_widget()
         explorer.observe(to_widget, [name, follows])
         made.observe(to_explorer, "index")
+        every = lambda: [_step(explorer, name, i, x) for i, x in enumerate(options(explorer))]  # noqa: E731
+        explorer.dials[name] = Dial((name,), made, "index", every)
         return made
 
     return make

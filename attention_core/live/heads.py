@@ -21,11 +21,15 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Heads:
-    """What the switches show: a line about the heads (`**bold**` is bold), how many, and a distance each."""
+    """What the switches show: a line about the heads (`**bold**` is bold), how many, and a distance each.
+
+    bars: whether the distances are drawn.
+    """
 
     line: str
     count: int
     distances: Sequence[float] = ()
+    bars: bool = True
 
 
 class HeadSwitches(View):
@@ -48,7 +52,7 @@ class HeadSwitches(View):
             "line": self.content.line,
             "count": self.content.count,
             "distances": distances,
-            "legend": LEGEND if self.content.count > 1 else "",
+            "legend": LEGEND if self.content.bars and self.content.count > 1 else "",
         }
 
     def figure(self) -> "Figure":

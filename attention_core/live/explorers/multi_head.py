@@ -105,6 +105,7 @@ class MultiHeadExplorer(SentenceExplorer):
         sentence: the words, with white space between them.
         attention: the function that all heads are computed with, in one call: `(query, key, value) ->
             (output, weights)`, where query, key and value are `(heads, n, d_k)`.
+        simple: to begin with, only the sentence, the switches and the maps; said when it is made.
 
     Traits, each of which can be set and observed: `sentence`; `num_heads`, one of 1, 2, 4, 8; `seed`,
     None for projections made by hand; `off`, the heads whose output is replaced by 0; `solo`, the one
@@ -131,6 +132,7 @@ class MultiHeadExplorer(SentenceExplorer):
     solo = traitlets.Int(None, allow_none=True)
     attention = traitlets.Callable(scaled_dot_product_attention)
     linked: ClassVar = {"switches": ("off", "solo")}
+    simple = traitlets.Bool(False)
     output = traitlets.Any(None, allow_none=True).tag(computed=True)
     change = traitlets.Float(None, allow_none=True).tag(computed=True)
     change_by_word = traitlets.Any(None, allow_none=True).tag(computed=True)
@@ -142,6 +144,10 @@ class MultiHeadExplorer(SentenceExplorer):
         self.seed = 0 if self.seed is None else self.seed + 1
 
     show_mean = traitlets.Bool(False).tag(control=tick("show their mean"))
+
+    def make_controls(self) -> dict[str, widgets.Widget]:
+        made = super().make_controls()
+        return {"sentence": made["sentence"]} if self.simple else made
 
     def views(self) -> dict[str, widgets.Widget]:
         return {"switches": HeadSwitches(), "changes": Strip(), "heatmap": AttentionHeatmap(None)}
@@ -187,7 +193,7 @@ class MultiHeadExplorer(SentenceExplorer):
         if name in (None, "num_heads", "seed"):
             self.layer = make_layer(self.num_heads, self.seed)
 
-    def compute(self, sentence, num_heads, seed, off, solo, show_mean, attention):
+    def compute(self, sentence, num_heads, seed, off, solo, show_mean, attention, simple):
         same = (num_heads, seed) == (self.num_heads, self.seed)
         layer = self.layer if same else make_layer(num_heads, seed)
         on = _on(num_heads, off, solo)
@@ -201,7 +207,10 @@ class MultiHeadExplorer(SentenceExplorer):
                 complete = layer.output(layer.merge(heads))  # (n, 16)
                 output = layer.output(layer.merge(heads.masked_fill(is_off[:, None, None], 0)))
         except (Failed, Unusable) as problem:
-            return {"message": instead(problem, _BY_HEAD), "switches": Heads(_cut(layer, seed), num_heads)}
+            return {
+                "message": instead(problem, _BY_HEAD),
+                "switches": Heads(_cut(layer, seed, simple), num_heads, bars=not simple),
+            }
         lack = output - complete
         change = float(lack.norm() / complete.norm().clamp(min=1e-12))
         by_word = lack.norm(dim=-1) / complete.norm(dim=-1).clamp(min=1e-12)
@@ -210,7 +219,9 @@ class MultiHeadExplorer(SentenceExplorer):
             "heatmap": _maps(weights, tokens, query, key, _names(num_heads, seed, on), show_mean),
             "faded": [head for head in range(num_heads) if head not in on],
             "message": _remark(weights, tokens) or unlisted(tokens),
-            "switches": Heads(_cut(layer, seed), num_heads, _to_the_others(distances)),
+            "switches": Heads(
+                _cut(layer, seed, simple), num_heads, _to_the_others(distances), bars=not simple
+            ),
             "changes": Words(_change_in_words(on, num_heads, change), tokens, by_word.tolist()),
             "weights": weights,
             "output": output,
@@ -232,7 +243,7 @@ class MultiHeadExplorer(SentenceExplorer):
             return ""
         on = " ".join(map(str, self.on)) or "none"
         text = f"heads on: {on}, output changed by {self.change:.2f}"
-        if self.num_heads > 1:
+        if self.num_heads > 1 and not self.simple:
             others = " ".join(f"{distance:.2f}" for distance in _to_the_others(self.distances))
             text += f", distance to the other heads {others}"
         return text
@@ -275,8 +286,10 @@ def _role(head: int, num_heads: int, seed: int | None) -> str:
     return ": " + " + ".join(ROLES[head * each : (head + 1) * each])
 
 
-def _cut(layer: MultiHeadAttention, seed: int | None) -> str:
+def _cut(layer: MultiHeadAttention, seed: int | None, simple: bool) -> str:
     """How the features are shared out, in a line."""
+    if simple:
+        return ""
     n, size = layer.num_heads, sum(parameter.numel() for parameter in layer.parameters())
     heads = "1 head" if n == 1 else f"{n} heads"
     made = "made by hand" if seed is None else f"random, seed {seed}"

@@ -11,7 +11,7 @@ import { view } from "./view.js";
  * @property {string} line about all heads, see marked.js
  * @property {number} count
  * @property {(number | null)[]} distances one a head, or none at all; null is no number
- * @property {string} legend what the bars mean
+ * @property {string} legend what the bars mean; empty: no bars
  */
 
 /** @typedef {{ _frame: Frame, off: number[], solo: number | null, _gone?: boolean }} State */
@@ -66,7 +66,7 @@ export default view("hs", ["_frame", "off", "solo"], (/** @type {Context} */ { m
       on.checked = isOn(head, model.get("off"), model.get("solo"));
       on.disabled = alone.disabled = gone;
       set(alone, { "aria-pressed": model.get("solo") === head });
-      track.hidden = count < 2;
+      track.hidden = !meaning;
       const distance = distances[head] ?? NaN;
       fill.style.width = `${Math.round(100 * within(distance || 0, 0, 1))}%`;
       number.textContent = distances.length ? two(distance) : "\u00a0"; // none for the moment: a space keeps its line
