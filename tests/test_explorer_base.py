@@ -58,6 +58,19 @@ class Every(Explorer):
         )
 
 
+def test_a_first_look_shows_only_some_controls_and_the_others_still_work():
+    explorer = Every()
+    assert explorer.only("word", "more") is explorer
+    hidden = {name for name, control in explorer.controls.items() if control.layout.display == "none"}
+    assert hidden == {"share", "count", "on", "kind"}
+    explorer.count = 3
+    assert explorer.controls["count"].value == 3 and explorer.weights.shape == (3, 3)
+    with pytest.raises(ValueError, match="no control hidden; it has word, share, count, on, kind, more"):
+        explorer.only("hidden")
+    explorer.only()
+    assert not any(control.layout.display for control in explorer.controls.values())
+
+
 def test_each_control_shows_its_trait_and_sets_it():
     explorer = Every()
     assert list(explorer.controls) == ["word", "share", "count", "on", "kind", "more"]

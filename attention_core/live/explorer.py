@@ -4,7 +4,7 @@ import inspect
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import ipywidgets as widgets
 import traitlets
@@ -176,6 +176,17 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
                 self._holding = before
             if self._late:
                 self.update()
+
+    def only(self, *names: str) -> Self:
+        """Shows these of its controls and hides the others, for a first look; without a name, all of them.
+
+        Hidden ones keep their values, and work from Python. Raises: ValueError for a control it has not.
+        """
+        if unknown := set(names) - set(self.controls):
+            raise ValueError(f"no control {', '.join(sorted(unknown))}; it has {', '.join(self.controls)}")
+        for name, control in self.controls.items():
+            control.layout.display = "none" if names and name not in names else None
+        return self
 
     def figure(self) -> "Figure":
         """What the page shows, as matplotlib draws it: the still picture of a saved notebook."""
