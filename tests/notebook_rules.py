@@ -82,6 +82,8 @@ def slides(book: NotebookNode) -> Iterator[str]:
             yield f"{cell.id}: slide_type is {kind!r}"
         elif cell is book.cells[0] and kind != "slide":
             yield f"{cell.id}: is the first cell, and no slide"
+        elif kind not in ("", "skip") and cell.metadata.get("jupyter") == FOLDED:
+            yield f"{cell.id}: is folded and begins a part of a slide, which the arrow keys pass over"
         elif kind != "skip" and _SOLUTION.search(cell.source):
             yield f"{cell.id}: shows a class the solution: its slide_type should be 'skip'"
 

@@ -33,9 +33,8 @@ def code(name, source, count, outputs=()):
 
 
 def folded(name, source, count):
-    return new_code_cell(
-        source, id=name, metadata={**SLIDE, "jupyter": {"source_hidden": True}}, execution_count=count
-    )
+    metadata = {"slideshow": {"slide_type": ""}, "jupyter": {"source_hidden": True}}
+    return new_code_cell(source, id=name, metadata=metadata, execution_count=count)
 
 
 def result(**data):
@@ -133,6 +132,10 @@ BREAKAGES = {
     "an experiment without its picture": (outputs(result(text="Experiment(2)")), "say: a widget has no"),
     "a slider without its picture": (outputs(result(text="IntSlider()", view={})), "say: a widget has no"),
     "a view beside the picture": (outputs(result(text="x", png="aGk=", view={})), "say: a widget's view"),
+    "a fold that begins a slide": (
+        change(8, metadata={**SLIDE, "jupyter": {"source_hidden": True}}),
+        "answer: is folded and begins a part of a slide",
+    ),
     "a fold of another kind": (
         change(1, metadata={**SLIDE, "jupyter": {"outputs_hidden": True}}),
         "make: metadata.jupyter is {'outputs_hidden': True}",
