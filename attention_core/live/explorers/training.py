@@ -86,6 +86,7 @@ class TrainingView(Explorer):
         self._displayed = False
         self._watchers: set[str] = set()  # lines of pages that have drawn it
         super().__init__()
+        self.add_class("attention-training")
         _views[self.panel._fixed["view"]] = self
         comm.get_comm_manager().register_target(LINE, _answer_line)
 
