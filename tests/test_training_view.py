@@ -73,14 +73,21 @@ def parameters(loop: Loop) -> Tensor:
     return torch.cat([p.detach().flatten() for p in loop.model.parameters()])
 
 
-def says(view: TrainingView, **wish) -> None:
+def says(view: TrainingView, **wish):
     """What the page sends while a cell is running."""
 
     class Line:
+        comm_id = "line"
+
         def on_msg(self, heard):
             heard({"content": {"data": {"view": view.panel._fixed["view"], **wish}}})
 
-    training._answer_line(Line(), {})
+        def on_close(self, closed):
+            self.close = closed
+
+    line = Line()
+    training._answer_line(line, {})
+    return line
 
 
 # ---------------------------------------------------------------- the training is not touched
@@ -223,6 +230,9 @@ def test_a_wish_that_comes_too_late_does_nothing():
         def on_msg(self, heard):
             heard({"content": {"data": {"view": "of a kernel that is gone", "stop": True}}})
 
+        def on_close(self, closed):
+            pass
+
     training._answer_line(Line(), {})
 
 
@@ -284,6 +294,9 @@ class Clock:
     def perf_counter(self) -> float:
         return self.now
 
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
 
 class Slow(nn.Module):
     """A model whose look at the probe takes `seconds`."""
@@ -333,6 +346,55 @@ def test_pictures_are_not_sent_more_often_than_eyes_can_see(monkeypatch):
     for _ in view.watch(range(1000)):
         clock.now += 0.001
     assert 10 <= len(shown) <= 1 / recorder.PAUSE + 3
+
+
+@pytest.mark.parametrize(
+    ("steps", "step", "lasts"),
+    [
+        (300, 0.005, recorder.SIGHT),  # as in the lesson
+        (5000, 0.005, 25),  # long enough by itself
+        (10, 0.005, 10 * recorder.SLOWEST),  # nobody waits for a few steps
+    ],
+)
+def test_a_loop_takes_its_time_where_a_page_watches_and_only_there(monkeypatch, steps, step, lasts):
+    clock = Clock()
+    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(recorder, "time", clock)
+    view = TrainingView(Slow(clock, 0), PROBE)
+    shown = []
+    monkeypatch.setattr(view, "_put", lambda _: shown.append(clock.now))
+
+    def seconds() -> float:
+        began = clock.now
+        shown.clear()
+        for _ in view.watch(range(steps)):
+            clock.now += step
+        return clock.now - began
+
+    assert seconds() == pytest.approx(steps * step, rel=1e-6)
+    line = says(view, watching=True)
+    assert seconds() == pytest.approx(lasts, rel=0.01)
+    if steps == 300:
+        assert len(shown) > 25 and np.diff(shown).max() < 0.5  # smooth
+    line.close({})
+    assert seconds() == pytest.approx(steps * step, rel=1e-6)
+
+
+def test_a_loop_waits_a_moment_for_the_page_to_draw_what_its_cell_displays(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(training, "time", clock)
+    monkeypatch.setattr(recorder, "time", clock)
+    watched, new = (TrainingView(Slow(clock, 0), PROBE) for _ in range(2))
+    line = says(watched, watching=True)  # there is a page
+    list(new.watch(range(3)))
+    assert clock.now == 0  # nothing was displayed
+    new._displayed = True
+    list(new.watch(range(3)))
+    assert clock.now == pytest.approx(training.PATIENCE, abs=0.03)
+    line.close({})
+    began = clock.now
+    list(new.watch(range(3)))
+    assert clock.now == began
 
 
 def test_what_the_page_chose_is_shown_after_the_step_whatever_it_costs(monkeypatch):

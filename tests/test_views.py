@@ -65,6 +65,7 @@ def test_curves_send_what_they_draw():
     assert "loss" in texts(figure) and "step →" in texts(figure)
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[2, 0.5]]  # the point that is looked at
     assert repr(curves) == "Curves(loss: 3 points)"
+    assert len(Curves([curve] * 4).figure().axes) == 4
     for wrong in ({"y": [1]}, {"low": [1], "high": [1]}, {"low": [0, 0, 0]}):
         with pytest.raises(ValueError, match="a curve of 3 points needs as many heights"):
             Curve(**{"name": "", "x": [0, 1, 2], "y": [1, 1, 1], **wrong})

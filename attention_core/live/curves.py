@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_POINTS = 300  # of a curve on the page
+ABREAST = 3  # curves in a row of the still picture
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,14 @@ class Curves(View):
 
     def figure(self) -> "Figure":
         n = max(1, len(self.content))
-        figure = still.blank(3.2 * n, 2)
-        for curve, ax in zip(self.content, figure.subplots(1, n, squeeze=False)[0], strict=False):
+        across = min(n, ABREAST)
+        down = -(-n // across)
+        figure = still.blank(3.2 * across, 2 * down)
+        axes = figure.subplots(down, across, squeeze=False).ravel()
+        for curve, ax in zip(self.content, axes, strict=False):
             curve.draw(ax)
+        for ax in axes[n:]:
+            ax.remove()
         return figure
 
     def __repr__(self) -> str:

@@ -16,6 +16,8 @@ EVERY = 10  # steps from one kept map to the next: a look at one input in ten st
 MOST_FRAMES = 60  # maps kept for the replay; at the next one every second goes, and EVERY doubles
 BUDGET = 0.03  # of the time since the loop began goes into keeping and showing, and not more
 PAUSE = 0.05  # seconds between two pictures, at least: more often, nobody sees it
+SIGHT = 8.0  # seconds that a loop takes at least where a page watches: in one, nobody sees a map form
+SLOWEST = 0.05  # seconds a step, of those: a loop of ten steps is over in half a second
 LIFE = 1.0  # seconds after which there is a picture all the same, if it costs no more than a hundredth
 
 
@@ -154,13 +156,13 @@ class Pace:
     """How much of a training's time its watching takes, and so when a picture is due."""
 
     def __init__(self):
-        self.began = self.shown_at = time.perf_counter()
+        self.began = self.shown_at = self.stepped = time.perf_counter()
         self.spent = self.cost = 0.0
 
-    def due(self, now: float, started: float, *, fresh: bool) -> bool:
-        """Whether a picture should be shown now; rather when there is a new map anyway."""
+    def due(self, now: float, started: float, *, fresh: bool, idle: bool = False) -> bool:
+        """Whether a picture should be shown now; rather when there is a new map, or time to spare."""
         since = now - self.shown_at
-        affordable = self.spent + (now - started) + self.cost <= BUDGET * (now - self.began)
+        affordable = idle or self.spent + (now - started) + self.cost <= BUDGET * (now - self.began)
         overdue = since >= max(LIFE, 100 * self.cost)
         return overdue or (affordable and since >= (PAUSE if fresh else 4 * PAUSE))
 
@@ -168,6 +170,14 @@ class Pace:
         """A picture was shown, begun at `now`."""
         self.shown_at = time.perf_counter()
         self.cost = self.shown_at - now
+
+    def wait(self, total: int | None, *, watched: bool) -> None:
+        """Let a step that is watched take as long as an eye needs; the time to show it counts."""
+        if watched and total:
+            rest = self.stepped + min(SIGHT / total, SLOWEST) - time.perf_counter()
+            if rest > 0:
+                time.sleep(rest)
+        self.stepped = time.perf_counter()
 
 
 def moments(frames: list[Frame], layer: int, n: int) -> list[Frame]:

@@ -1,7 +1,9 @@
 """The explorers of lessons 02 to 04 under the learner's hands, in a real JupyterLab."""
 
+import time
+
 import pytest
-from lab import until
+from lab import SECONDS, until
 from playwright.sync_api import expect
 
 HEADS = """
@@ -28,6 +30,18 @@ model = TinyTransformer(10, positions=SinusoidalEncoding(32))
 view = TrainingView(model, torch.arange(8)[None])
 view
 """
+SHOWN_BELOW = """
+display(view)
+for _ in view.watch(range(300)):
+    view.report(loss=1.0)
+"""
+IN_SIGHT = """() => { // in the part of the page that scrolls; the newest view is the last
+    const { top, bottom } = document.querySelector(".jp-WindowedPanel-outer").getBoundingClientRect();
+    return [".at-stop", ".cv-chart svg", ".ah canvas"].map((part) => {
+        const box = [...document.querySelectorAll(part)].pop().getBoundingClientRect();
+        return box.height > 0 && box.top >= top - 1 && box.bottom <= bottom + 1;
+    });
+}"""
 LOOP = """
 optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
 for _, (x, y) in view.watch(task.batches(5000)):
@@ -160,3 +174,21 @@ def test_a_training_is_watched_stopped_and_replayed(notebook):
     notebook.page.keyboard.press("Home")  # back to before the first step
     until(lambda: painted(box), lambda now: now != last)
     until(lambda: notebook.execute("print(view.frame)").strip(), lambda frame: frame == "0")
+
+
+def test_a_training_comes_into_sight_below_its_loop_and_lasts_long_enough_to_be_seen(lab, open_notebook):
+    notebook = open_notebook(lab.write("below.ipynb", [TRAINING, "1\n" * 30, SHOWN_BELOW, "2\n" * 30]))
+    page = notebook.page
+    page.set_viewport_size({"width": 1366, "height": 768})
+    page.evaluate("() => { panel().content.activeCellIndex = 2; }")
+    notebook.command("notebook:run-all-above")
+    page.evaluate("() => { panel().content.mode = 'command'; }")
+    began = time.monotonic()
+    page.evaluate("() => { jupyterapp.commands.execute('notebook:run-cell-and-select-next') }")
+    box = page.locator(".jp-NotebookPanel .jp-Cell").nth(2)
+    expect(box.locator(".at-stop")).to_be_visible(timeout=20 * SECONDS)
+    until(lambda: page.evaluate(IN_SIGHT), lambda seen: all(seen), seconds=4)
+    expect(box.locator(".at-note")).to_have_text("Finished: 300 steps.", timeout=30 * SECONDS)
+    assert 6 < time.monotonic() - began < 20
+    assert notebook.errors == [] and notebook.cell_errors() == []
+    notebook.close()

@@ -153,7 +153,7 @@ def test_the_remote_goes_on_back_and_out(driven):
 
 
 def test_a_class_watches_the_map_while_the_loop_above_it_trains(open_notebook):
-    """Both stand on one slide: the map is run first, then the loop."""
+    """Both stand on one slide: the loop displays the map."""
     notebook = open_notebook("notebooks/04_learning_to_attend.ipynb")
     page, cells = notebook.page, [cell for slide in slides_of("04_learning_to_attend") for cell in slide]
     notebook.command("notebook:clear-all-cell-outputs")
@@ -169,17 +169,14 @@ def test_a_class_watches_the_map_while_the_loop_above_it_trains(open_notebook):
     go_to("first-heatmap")
     page.keyboard.press("Control+Enter")
     page.locator(".jp-Deck .ah canvas").first.wait_for(timeout=60 * labs.SECONDS)
-    go_to("after-reverse")
-    page.keyboard.press("Control+Enter")
-    box = page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.ah)")
-    expect(box).to_contain_text("Not trained yet.")
-    box.evaluate(WATCH)
     go_to("train-reverse")
     page.keyboard.press("Control+Enter")
+    box = page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.ah canvas)")
+    expect(box.get_by_role("button", name="Stop")).to_be_visible(timeout=30 * labs.SECONDS)
+    box.evaluate(WATCH)
     expect(box).to_contain_text("Finished: 300 steps.", timeout=120 * labs.SECONDS)
-    assert page.evaluate("() => new Set(painted).size") > 1, "painted at the end only"
-    seen = settled(notebook)
-    assert {"train-reverse", "after-reverse"} <= set(seen["visible"])
+    assert page.evaluate("() => new Set(painted).size") > 10, "too few pictures to see a map form"
+    assert "train-reverse" in settled(notebook)["visible"]
     assert page.evaluate(LOST) == notebook.errors == []
     page.get_by_role("button", name="Exit Deck").click()
     expect(page.locator("body[data-jp-deck-mode]")).to_have_count(0)

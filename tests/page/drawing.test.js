@@ -49,6 +49,7 @@ test("a map fits into its room", () => {
       assert.equal(zoom, projector ? 1.6 : 1);
     }
   }
+  assert.equal(measure(frame, { width: 1400, projector: false, tallest: 270 }).height, 270);
   assert.deepEqual(thinned(5, 14), [0, 1, 2, 3, 4]);
   assert.deepEqual(thinned(5, 6), [0, 3]);
 });

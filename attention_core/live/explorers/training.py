@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 THRESHOLDS = (0.99, 0.95, *(tenth / 10 for tenth in range(9, 0, -1)), 0)  # of the accuracy, in words
 LINE = "attention_core.training"  # the name under which the page calls while a loop is running
+PATIENCE = 1.5  # seconds that a loop waits for a page to draw the view which its cell has just displayed
 
 
 class TrainingView(Explorer):
@@ -45,6 +46,8 @@ class TrainingView(Explorer):
     Stop on the page and the kernel's own interrupt end the loop after the step that is running, so
     that the model is whole; a second interrupt is an ordinary KeyboardInterrupt. Afterwards a slider
     replays how the map formed. Watching does not touch the model: it comes out as it would without.
+    Where a page shows it, a loop of known length is slowed to some eight seconds, so that the map can
+    be seen to form; where none does, nothing waits.
 
     Args:
         model: called as `model(probe)`; returns `(logits, weights)`, weights being
@@ -81,7 +84,10 @@ class TrainingView(Explorer):
         self._allowed = allowed
         self._stop = ""
         self._wishes: deque[list] = deque()  # from the page, whose messages arrive in another thread
+        self._displayed = False
+        self._watchers: set[str] = set()  # lines of pages that have drawn it
         super().__init__()
+        self.add_class("attention-training")
         _views[self.panel._fixed["view"]] = self
         comm.get_comm_manager().register_target(LINE, _answer_line)
 
@@ -114,6 +120,7 @@ class TrainingView(Explorer):
         """`(step, batch)` for each batch, as `enumerate` gives them; each watch begins a new record."""
         record = self.record
         self.frame, self._stop = -1, ""
+        self._await_the_page()
         record.begin(len(batches) if hasattr(batches, "__len__") else None)
         record.running = True
         record.keep()
@@ -153,13 +160,21 @@ class TrainingView(Explorer):
         wished = bool(self._wishes)
         while self._wishes:
             self._choose(*self._wishes.popleft())
-        now = time.perf_counter()
-        if wished or pace.due(now, started, fresh=keep):
+        now, watched = time.perf_counter(), bool(self._watchers)
+        idle = watched and bool(record.total)  # it would wait anyway
+        if wished or pace.due(now, started, fresh=keep, idle=idle):
             if not keep:
                 record.latest = record.look()
             self.update()
             pace.shown(now)
         pace.spent += time.perf_counter() - started
+        pace.wait(record.total, watched=watched)
+
+    def _await_the_page(self) -> None:
+        """A page that is there needs a moment to draw what this very cell has displayed."""
+        until = time.perf_counter() + PATIENCE
+        while _lines and self._displayed and not self._watchers and time.perf_counter() < until:
+            time.sleep(0.02)
 
     @contextmanager
     def _interrupt_ends_the_loop(self):
@@ -271,6 +286,10 @@ class TrainingView(Explorer):
             facts.append(f"accuracy {_coarse(self.history['accuracy'][1])}")
         return ", ".join(facts)
 
+    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
+        self._displayed = True
+        return super()._repr_mimebundle_(**options)
+
     def figure(self) -> "Figure":
         """The curves, and beneath them the chosen map at up to five moments; untrained, only the map."""
         if not self.frames:
@@ -304,6 +323,7 @@ class TrainingView(Explorer):
 
 
 _views: weakref.WeakValueDictionary[str, TrainingView] = weakref.WeakValueDictionary()
+_lines: set[str] = set()  # those open now, to pages that show a training
 
 
 def _answer_line(line: comm.base_comm.BaseComm, _opening: dict) -> None:
@@ -317,6 +337,10 @@ def _answer_line(line: comm.base_comm.BaseComm, _opening: dict) -> None:
     def heard(message: dict) -> None:
         said = message["content"]["data"]
         view = _views.get(said["view"])
+        if view is not None and said.get("watching"):
+            _lines.add(line.comm_id)
+            view._watchers.add(line.comm_id)
+            return
         if view is None or not view.record.running:
             return
         if said.get("stop"):
@@ -324,7 +348,13 @@ def _answer_line(line: comm.base_comm.BaseComm, _opening: dict) -> None:
         else:
             view._wishes.append(said["chosen"])
 
+    def closed(_message: dict) -> None:
+        _lines.discard(line.comm_id)
+        for view in list(_views.values()):
+            view._watchers.discard(line.comm_id)
+
     line.on_msg(heard)
+    line.on_close(closed)
 
 
 def _draw_map(ax, weights: Tensor, allowed: Tensor | None):

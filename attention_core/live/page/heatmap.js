@@ -18,6 +18,8 @@ import { atOnce, inNextFrame } from "./schedule.js";
 import { onPixels } from "./screen.js";
 import { makeStrip } from "./strip.js";
 
+const UNDER_CURVES = 0.36; // of the window's height: what a single map may take below the curves of a training
+
 /** @typedef {import("./frame.js").Cell} Cell */
 
 /**
@@ -65,7 +67,9 @@ function render({ model, el }) {
 
   function layout() {
     const { frame } = scene;
-    const size = measure(frame, { width, projector: model.get("projector") });
+    const watched = root.closest(".attention-training"); // its curves and its map are seen at once
+    const tallest = watched ? UNDER_CURVES * innerHeight : undefined;
+    const size = measure(frame, { width, projector: model.get("projector"), tallest });
     const focused = heads.findIndex((view) => view.grid.contains(document.activeElement));
     maps.replaceChildren();
     heads = frame.names.map((_, head) => makeHead(maps, frame, head, size, model.get("show_sums")));

@@ -19,16 +19,16 @@ export const GAP_FROM = 9; // px: smaller cells touch
 export const LABEL_PITCH = 14; // px: labels that would stand closer are left out
 
 /**
- * @param {import("./frame.js").Frame} frame @param {{ width: number, projector: boolean }} page @returns {Size}
+ * @param {import("./frame.js").Frame} frame @param {{ width: number, projector: boolean, tallest?: number }} page @returns {Size}
  */
-export function measure(frame, { width, projector }) {
+export function measure(frame, { width, projector, tallest: most = 560 }) {
   const many = frame.heads > 1;
   const room = width || 800;
   const largest = LARGEST_CELL[projector ? "projector" : "usual"];
   const labels = 18 + 7.2 * longest(frame.queries);
   const left = many ? Math.min(64, labels) : Math.max(64, Math.min(110, labels)); // 64: the caption
   const widest = Math.min(many ? 250 : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
-  const tallest = many ? 250 - left : 560;
+  const tallest = many ? 250 - left : Math.min(560, most);
   let x = Math.min(largest, widest / frame.columns);
   let y = Math.min(largest, tallest / frame.rows);
   if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));

@@ -36,6 +36,9 @@ import { view } from "./view.js";
  */
 
 const REPLAY = 90; // ms a map
+const DRAWN = 600; // ms after which curves and map of a training that has begun are there
+/** @type {Map<string, HTMLElement>} of each training the view that was drawn last: the one below its loop */
+const newest = new Map();
 const steps = (/** @type {number} */ n) => counted(n, "step", "steps");
 
 /** @param {Choice} choice @param {Choice[]} choices */
@@ -85,7 +88,11 @@ export default view("at", ["_state", "frame", "chosen"], (/** @type {Context} */
   let line = null;
   let gone = false; // this view, from the page
   const kernel = model.widget_manager?.kernel;
-  openLine(kernel).then((opened) => { if (gone) opened?.close(); else line = opened; }).catch(console.warn);
+  openLine(kernel).then((opened) => {
+    if (gone) { opened?.close(); return; }
+    line = opened;
+    line?.send({ view, watching: true }); // from now on the loop takes its time
+  }).catch(console.warn);
 
   stop.onclick = () => {
     stop.disabled = true;
@@ -152,12 +159,26 @@ export default view("at", ["_state", "frame", "chosen"], (/** @type {Context} */
 
   // ---- frames
 
+  newest.set(view, root);
+  let ran = false; // when it was last drawn
+
+  /** A training that has begun is all in sight: it is displayed below the cell that was run, often below the page. */
+  function comeIntoSight() {
+    if (newest.get(view) !== root || !root.isConnected || document.body.hasAttribute("data-jp-deck-mode")) return;
+    const box = root.closest(".attention-explorer") ?? root;
+    const { top, bottom, height } = box.getBoundingClientRect();
+    const far = top > 2 * innerHeight || bottom < -innerHeight; // somebody reads elsewhere
+    if (!far) box.scrollIntoView({ block: height > 0.75 * innerHeight ? "start" : "nearest" });
+  }
+
   function draw() {
     const left = Boolean(model.get("_gone")); // nothing runs any more, and nothing can be replayed
     const state = { ...model.get("_state"), ...(left ? { running: false, note: RUN_AGAIN, steps: [] } : {}) };
     const { running, step, total, shown } = state;
     if (left) pause();
     const begun = running || step > 0;
+    if (running && !ran) setTimeout(comeIntoSight, DRAWN);
+    ran = running;
     select.disabled = left;
     root.classList.toggle("at-running", running);
     stop.hidden = !running;
@@ -184,5 +205,5 @@ export default view("at", ["_state", "frame", "chosen"], (/** @type {Context} */
   }
 
   pause();
-  return { draw, end: () => { gone = true; pause(); line?.close(); } };
+  return { draw, end: () => { gone = true; pause(); line?.close(); if (newest.get(view) === root) newest.delete(view); } };
 });
