@@ -126,7 +126,9 @@ def test_a_page_shows_everything(folder, read, lesson):
     errors = page.locator("[data-mime-type='application/vnd.jupyter.error']").count()
     assert errors == sum(output.output_type == "error" for output in outputs(lesson))
     assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    assert "Error displaying" not in page.locator("main").inner_text()
+    text = page.locator("main").inner_text()
+    assert "Error displaying" not in text
+    assert ".reveal(" not in text, "a folded cell's source is read before its question"
     for width in (1280, 900):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
