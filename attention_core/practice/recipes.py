@@ -1035,6 +1035,13 @@ RAISED = (
         _masked,
     ),
     Raised(
+        "argument-that-is-none",
+        "a query, key or value is None: does the function that makes it return something?",
+        "",
+        r"\b(query|key|value) must be a torch tensor, got NoneType",
+        r"attention\(",
+    ),
+    Raised(
         "mask-that-is-none",
         "without a mask allowed is None; use it only where allowed is not None",
         "",

@@ -362,3 +362,14 @@ class OneSentence(_FourProjections):
 class IfAllowed(_FourProjections):
     def forward(self, x, allowed=None):
         return _heads_and_weights(self, x, allowed if allowed else None)
+
+
+def split_not_written_yet(x, num_heads): ...
+
+
+@known("argument-that-is-none")
+class SplitReturnsNothing(_FourProjections):
+    def forward(self, x, allowed=None):
+        q, k, v = (split_not_written_yet(x, self.num_heads) for _ in range(3))
+        heads, weights = attention_core.scaled_dot_product_attention(q, k, v, allowed)
+        return self.to_output(heads), weights

@@ -243,3 +243,15 @@ def numbers_in_lists(scores):
 def both_that_max_gives(scores):
     e = torch.exp(scores - scores.max(dim=-1, keepdim=True))
     return e / e.sum(-1, keepdim=True)
+
+
+@known("sum-over-queries")
+def summed_down_the_columns(scores):
+    powers = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    return powers / powers.sum(dim=-2, keepdim=True)
+
+
+@known("no-exp-shifted")
+def shifted_without_exp(scores):
+    shifted = scores - scores.amax(dim=-1, keepdim=True)
+    return shifted / shifted.sum(dim=-1, keepdim=True)

@@ -59,7 +59,34 @@ def _each_of_the_first(scores: Tensor) -> Tensor:
     return torch.stack([part.flatten().softmax(0).view_as(part) for part in scores])
 
 
+def _shifted(scores: Tensor) -> Tensor:
+    return scores - scores.amax(dim=-1, keepdim=True)
+
+
+def _divided_by_column(scores: Tensor) -> Tensor:
+    powers = _shifted(scores).exp()
+    return powers / powers.sum(dim=-2, keepdim=True)
+
+
+def _shifted_without_exp(scores: Tensor) -> Tensor:
+    return _shifted(scores) / _shifted(scores).sum(dim=-1, keepdim=True)
+
+
 _ONLY_HERE = (
+    Bug(
+        "sum-over-queries",
+        "each number is divided by the sum of its column; it should be that of its row, dim=-1",
+        "Each column sums to 1 now, and each row should.",
+        (r"sum\(.*-2", r"\bsum\("),
+        (_divided_by_column,),
+    ),
+    Bug(
+        "no-exp-shifted",
+        "the largest score is taken away, but e to the power of each is missing: the best key gets 0",
+        "",
+        (r"\bsum\(", r"amax|max"),
+        (_shifted_without_exp,),
+    ),
     Bug(
         "first-dimension",
         "each entry of the first dimension is taken for a row; a row is along the last dimension",
