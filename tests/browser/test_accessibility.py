@@ -169,8 +169,9 @@ def test_each_figure_is_put_into_words(lesson):
 def test_right_and_wrong_are_told_by_signs_and_words(lesson):
     page = lesson.page
     results = page.locator(".jp-NotebookPanel .jp-RenderedHTML[data-mime-type='text/html']").all_inner_texts()
+    checked, asked = r"[○✓✗] [\w' -]+: \w+", r"○ you made no prediction; it was “|✗ you said “"
     for result in results:
-        assert re.match(r"[○✓✗] [\w' -]+: \w+|\d+ of \d+ (right|answered)\n[○●✓✗] \w+", result), result
+        assert re.match(rf"{checked}|{asked}|\d+ of \d+ (right|answered)\n[○●✓✗] \w+", result), result
     options = page.locator(".ap-option[data-state]:not([data-state=''])")
     marks = {"right": "✓ ", "wrong": "✗ ", "chosen": "● "}
     found = options.evaluate_all("all => all.map(option => [option.dataset.state, option.textContent])")

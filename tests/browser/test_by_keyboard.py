@@ -293,7 +293,7 @@ def test_a_query_and_values_are_moved(keys):
     until(lambda: hands.execute("print(*look_up.query)"), lambda at: at == "0.4 1.0\n")
     until(lambda: query.get_attribute("aria-valuetext"), lambda now: now != was)
     output = hands.execute("print(look_up.output)")
-    hands.tab_to("slider", "green: arrow keys move it")
+    hands.tab_to("slider", "pear: arrow keys move it")
     hands.press("ArrowDown", "ArrowDown")
     until(lambda: hands.execute("print(look_up.output)"), lambda now: now != output)
     hands.tab_to_grid()
