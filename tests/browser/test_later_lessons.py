@@ -38,8 +38,8 @@ for _ in view.watch(range(300)):
 IN_SIGHT = """() => { // in the part of the page that scrolls; the newest view is the last
     const { top, bottom } = document.querySelector(".jp-WindowedPanel-outer").getBoundingClientRect();
     return [".at-stop", ".cv-chart svg", ".ah canvas"].map((part) => {
-        const box = [...document.querySelectorAll(part)].pop().getBoundingClientRect();
-        return box.height > 0 && box.top >= top - 1 && box.bottom <= bottom + 1;
+        const box = [...document.querySelectorAll(part)].pop()?.getBoundingClientRect();
+        return !!box && box.height > 0 && box.top >= top - 1 && box.bottom <= bottom + 1;
     });
 }"""
 LOOP = """
@@ -189,6 +189,6 @@ def test_a_training_comes_into_sight_below_its_loop_and_lasts_long_enough_to_be_
     expect(box.locator(".at-stop")).to_be_visible(timeout=20 * SECONDS)
     until(lambda: page.evaluate(IN_SIGHT), lambda seen: all(seen), seconds=4)
     expect(box.locator(".at-note")).to_have_text("Finished: 300 steps.", timeout=30 * SECONDS)
-    assert 6 < time.monotonic() - began < 20
+    assert time.monotonic() - began > 6  # it is slowed to eight seconds, less the time that it was not yet seen
     assert notebook.errors == [] and notebook.cell_errors() == []
     notebook.close()

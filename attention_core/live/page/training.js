@@ -36,9 +36,10 @@ import { view } from "./view.js";
  */
 
 const REPLAY = 90; // ms a map
-const DRAWN = 600; // ms after which curves and map of a training that has begun are there
+const GROWS = 4000; // ms within which curves and map of a training that has begun take their room
 /** @type {Map<string, HTMLElement>} of each training the view that was drawn last: the one below its loop */
 const newest = new Map();
+const TURNS = ["wheel", "pointerdown", "keydown"]; // what a reader does who looks elsewhere
 const steps = (/** @type {number} */ n) => counted(n, "step", "steps");
 
 /** @param {Choice} choice @param {Choice[]} choices */
@@ -162,7 +163,20 @@ export default view("at", ["_state", "frame", "chosen"], (/** @type {Context} */
   newest.set(view, root);
   let ran = false; // when it was last drawn
 
-  /** A training that has begun is all in sight: it is displayed below the cell that was run, often below the page. */
+  /** A training that has begun comes into sight, and stays there while it grows, unless the reader turns elsewhere. */
+  function beInSight() {
+    const box = root.closest(".attention-explorer") ?? root;
+    const grown = new ResizeObserver(comeIntoSight);
+    const over = () => {
+      grown.disconnect();
+      for (const name of TURNS) window.removeEventListener(name, over, true);
+    };
+    grown.observe(box);
+    setTimeout(over, GROWS);
+    for (const name of TURNS) window.addEventListener(name, over, true);
+  }
+
+  /** All of it: it is displayed below the cell that was run, often below the page. */
   function comeIntoSight() {
     if (newest.get(view) !== root || !root.isConnected || document.body.hasAttribute("data-jp-deck-mode")) return;
     const box = root.closest(".attention-explorer") ?? root;
@@ -177,7 +191,7 @@ export default view("at", ["_state", "frame", "chosen"], (/** @type {Context} */
     const { running, step, total, shown } = state;
     if (left) pause();
     const begun = running || step > 0;
-    if (running && !ran) setTimeout(comeIntoSight, DRAWN);
+    if (running && !ran) beInSight();
     ran = running;
     select.disabled = left;
     root.classList.toggle("at-running", running);
