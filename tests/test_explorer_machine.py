@@ -100,7 +100,7 @@ class Hands(RuleBasedStateMachine):
         assert agree(sums, torch.ones_like(sums), n, n) or (sums == 0).any()
         assert agree((sums - 1).abs().minimum(sums.abs()), torch.zeros_like(sums), n, n)
         assert self.explorer.output.isfinite().all()
-        assert self.explorer.heatmap.message == unlisted(words.split(self.explorer.sentence))
+        assert self.explorer.heatmap.message == unlisted(words.split(getattr(self.explorer, "sentence", "")))
         scores, allowed = self.explorer.heatmap.scores, self.explorer.heatmap.allowed
         masked = scores if allowed is None else scores.masked_fill(~allowed, -math.inf)
         assert torch.allclose(masked.softmax(-1), weights, rtol=0, atol=off)  # the colder, the larger is off

@@ -553,7 +553,10 @@ class AnyPositions(RuleBasedStateMachine):
         # with one word the broken scheme keeps the shape, and so is none
         fails = self.failing or not typed or (explorer.scheme == "broken" and len(typed) != 1)
         assert (explorer.weights is None) == (explorer.output is None) == fails
-        assert bool(explorer.heatmap.message) == fails
+        if fails:
+            assert explorer.heatmap.message
+        else:
+            assert explorer.heatmap.message == unlisted(words.split(explorer.sentence))
         assert repr(explorer).startswith(f"PositionExplorer({explorer.scheme}: ")
         if fails:
             assert explorer.difference == 0

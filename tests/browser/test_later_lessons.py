@@ -189,6 +189,8 @@ def test_a_training_comes_into_sight_below_its_loop_and_lasts_long_enough_to_be_
     expect(box.locator(".at-stop")).to_be_visible(timeout=20 * SECONDS)
     until(lambda: page.evaluate(IN_SIGHT), lambda seen: all(seen), seconds=4)
     expect(box.locator(".at-note")).to_have_text("Finished: 300 steps.", timeout=30 * SECONDS)
-    assert time.monotonic() - began > 6  # it is slowed to eight seconds, less the time that it was not yet seen
+    assert (
+        time.monotonic() - began > 6
+    )  # it is slowed to eight seconds, less the time that it was not yet seen
     assert notebook.errors == [] and notebook.cell_errors() == []
     notebook.close()
