@@ -123,7 +123,7 @@ class PositionExplorer(SentenceExplorer):
         return {
             "heatmap": shown,
             "message": next(filter(None, (row_remark(head, tokens, allowed) for head in weights)), "")
-            or unlisted(tokens),
+            or unlisted(typed),
             "changes": Words(said, tokens, change.tolist()) if shuffle else Words(said),
             "output": output,
             "difference": float(change.max()),
