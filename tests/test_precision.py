@@ -118,10 +118,8 @@ assert alibi_slopes(6).dtype == torch.float32
 assert probes.run(scaled_dot_product_attention), probes.run(scaled_dot_product_attention)
 module = probes.run(SelfAttention(8))
 assert all(verdict.holds is not False for verdict in module), module
-wrong, first = [], {}
+wrong = []
 for row in answers.ROWS:
-    if row.status != "passed" and first.setdefault(row.exercise, row) is not row:
-        continue  # all that are right, and of each exercise one that is wrong
     result = exercises[row.exercise](row.answer)
     if (result.status == "passed") != (row.status == "passed"):
         wrong.append((row.label, result))

@@ -147,7 +147,10 @@ class MultiHeadExplorer(SentenceExplorer):
 
     def make_controls(self) -> dict[str, widgets.Widget]:
         made = super().make_controls()
-        return {"sentence": made["sentence"]} if self.simple else made
+        if not self.simple:
+            return made
+        made["sentence"].layout.width = "32em"  # alone it has the room for all of ours
+        return {"sentence": made["sentence"]}
 
     def views(self) -> dict[str, widgets.Widget]:
         return {"switches": HeadSwitches(), "changes": Strip(), "heatmap": AttentionHeatmap(None)}
