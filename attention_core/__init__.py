@@ -19,10 +19,12 @@ from attention_core.positional_encoding import (
     rotate_by_position,
     sinusoidal_table,
 )
-from attention_core.transformer import TinyTransformer, TransformerBlock
+from attention_core.transformer import DecoderBlock, EncoderDecoder, TinyTransformer, TransformerBlock
 
 __all__ = [
     "ALiBi",
+    "DecoderBlock",
+    "EncoderDecoder",
     "LearnedEncoding",
     "MultiHeadAttention",
     "PositionalEncoding",

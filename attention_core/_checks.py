@@ -23,6 +23,21 @@ def is_whole(number) -> bool:
     return isinstance(number, int | Integral) and not isinstance(number, bool)
 
 
+def check_tokens(name: str, tokens: Tensor, vocabulary: int) -> None:
+    """Raise ValueError unless `tokens` is `(batch, n)` of whole numbers from 0 to vocabulary − 1."""
+    if not isinstance(tokens, Tensor) or tokens.is_floating_point() or tokens.dtype == torch.bool:
+        got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
+        raise ValueError(f"{name} must be whole numbers, got {got}")
+    if tokens.ndim != 2:
+        raise ValueError(f"{name} must have shape (batch, n), got {shape(tokens)}")
+    if torch.compiler.is_compiling():
+        return  # what the numbers are is not known yet
+    if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < vocabulary:
+        raise ValueError(
+            f"{name} must be from 0 to {vocabulary - 1}, got {int(tokens.min())} to {int(tokens.max())}"
+        )
+
+
 def check_qkv(query: Tensor, key: Tensor, value: Tensor) -> None:
     """Raise ValueError unless these are `(..., n_q, d_k)`, `(..., n_k, d_k)` and `(..., n_k, d_v)`."""
     for name, x in (("query", query), ("key", key), ("value", value)):

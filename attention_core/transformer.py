@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from attention_core._checks import check_allowed, check_hooks, check_whole, shape
+from attention_core._checks import check_allowed, check_hooks, check_tokens, check_whole, shape
 from attention_core.attention import MultiHeadAttention
 from attention_core.masks import causal_mask
 from attention_core.positional_encoding import PositionalEncoding
@@ -128,7 +128,7 @@ class TinyTransformer(nn.Module):
             ValueError: for tokens that are not whole numbers from 0 to vocabulary − 1, or not
                 `(batch, n)`, and for an `allowed` that does not fit.
         """
-        self._check(tokens)
+        check_tokens("tokens", tokens, self.vocabulary)
         n = tokens.shape[-1]
         if allowed is not None:
             check_allowed(allowed, n, n)
@@ -154,7 +154,7 @@ class TinyTransformer(nn.Module):
         if not self.causal:
             raise ValueError("only a causal model can continue a sequence; this one has causal=False")
         steps = check_whole("steps", steps, 0)
-        self._check(tokens)
+        check_tokens("tokens", tokens, self.vocabulary)
         if tokens.shape[-1] == 0:
             raise ValueError(f"there must be a token to begin with, got {shape(tokens)}")
         for _ in range(steps):
@@ -163,16 +163,217 @@ class TinyTransformer(nn.Module):
             tokens = torch.cat((tokens, following), dim=-1)  # (batch, n + 1)
         return tokens
 
-    def _check(self, tokens: Tensor) -> None:
-        if not isinstance(tokens, Tensor) or tokens.is_floating_point() or tokens.dtype == torch.bool:
-            got = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
-            raise ValueError(f"tokens must be whole numbers, got {got}")
-        if tokens.ndim != 2:
-            raise ValueError(f"tokens must have shape (batch, n), got {shape(tokens)}")
-        if torch.compiler.is_compiling():
-            return  # what the numbers are is not known yet
-        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary:
-            raise ValueError(
-                f"tokens must be from 0 to {self.vocabulary - 1}, "
-                f"got {int(tokens.min())} to {int(tokens.max())}"
-            )
+
+class DecoderBlock(nn.Module):
+    """Each word looks at those before it, then at another sentence, then thinks alone; all three add.
+
+    y = y + attention(norm(y)), then y = y + cross_attention(norm(y), memory), then
+    y = y + feed_forward(norm(y))
+
+    Args: as in `TransformerBlock`; `positions` are those of the words that look at one another. Between
+    the two sentences there is no distance, so the cross-attention is given none.
+
+    Raises: ValueError for sizes below 1, or a `dim` that `num_heads` does not divide.
+
+    Source: Vaswani et al. 2017, section 3.1, "Decoder"; pre-norm as in `TransformerBlock`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        hidden: int | None = None,
+        positions: PositionalEncoding | None = None,
+        attention: Callable[..., nn.Module] = MultiHeadAttention,
+    ):
+        super().__init__()
+        dim = check_whole("dim", dim)
+        hidden = 4 * dim if hidden is None else check_whole("hidden", hidden)
+        self.attention = attention(dim, num_heads, positions=positions)
+        self.cross_attention = attention(dim, num_heads, positions=None)
+        self.norm_1 = nn.LayerNorm(dim)
+        self.norm_2 = nn.LayerNorm(dim)
+        self.norm_3 = nn.LayerNorm(dim)
+        self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+    def forward(
+        self,
+        y: Tensor,
+        memory: Tensor,
+        allowed: Tensor | None = None,
+        allowed_memory: Tensor | None = None,
+        *,
+        need_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """`(batch, n_q, dim)` → the same shape, its own weights, and those on the memory.
+
+        Args:
+            memory: what the encoder made of the other sentence, `(batch, n_k, dim)`.
+            allowed: who may look at whom among the words themselves, `(n_q, n_q)`.
+            allowed_memory: where they may look in the memory, `(batch, 1, n_k)`.
+
+        Returns: `(y, weights, cross)` with `(batch, num_heads, n_q, n_q)` and `(batch, num_heads, n_q, n_k)`.
+        """
+        attended, weights = self.attention(self.norm_1(y), allowed=allowed, need_weights=need_weights)
+        y = y + attended  # (batch, n_q, dim): what was written so far
+        attended, cross = self.cross_attention(
+            self.norm_2(y), memory, memory, allowed=allowed_memory, need_weights=need_weights
+        )
+        y = y + attended  # (batch, n_q, dim): what was found in the other sentence
+        y = y + self.feed_forward(self.norm_3(y))  # (batch, n_q, dim)
+        return y, weights, cross
+
+
+class EncoderDecoder(nn.Module):
+    """Reads one sentence, writes another: a translator, with every weight on the way.
+
+    The encoder's words all see one another. The decoder's see what was written before them, and by
+    cross-attention all of what the encoder made. No token has a meaning of its own here: which one begins a
+    sentence, ends it, or fills it up is the caller's to say.
+
+    Args:
+        source_vocabulary, target_vocabulary: number of tokens of each of the two languages.
+        dim, num_heads: features of a word, heads of each attention.
+        num_layers: blocks of the encoder; 0 leaves the words as they are, with their positions.
+        num_decoder_layers: blocks of the decoder; as many as of the encoder unless given, 1 at least.
+        positions: one scheme for both halves; `embed` is called on both sentences' embeddings, `rotate` and
+            `bias` where words of one sentence look at one another. None: both are bags of words.
+        hidden, attention: as in `TransformerBlock`.
+
+    Raises: ValueError for sizes below 1, a `dim` that `num_heads` does not divide, or `positions` that
+    are no scheme.
+
+    Source: Vaswani et al. 2017, section 3 and figure 1.
+    """
+
+    def __init__(
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        dim: int = 32,
+        num_heads: int = 2,
+        *,
+        num_layers: int = 1,
+        num_decoder_layers: int | None = None,
+        positions: PositionalEncoding | None = None,
+        hidden: int | None = None,
+        attention: Callable[..., nn.Module] = MultiHeadAttention,
+    ):
+        super().__init__()
+        num_layers = check_whole("num_layers", num_layers, 0)
+        of_decoder = max(1, num_layers) if num_decoder_layers is None else num_decoder_layers
+        of_decoder = check_whole("num_decoder_layers", of_decoder)
+        check_hooks(positions, "embed", "rotate", "bias")
+        self.source_vocabulary = check_whole("source_vocabulary", source_vocabulary)
+        self.target_vocabulary = check_whole("target_vocabulary", target_vocabulary)
+        dim = check_whole("dim", dim)
+        parts = {"hidden": hidden, "positions": positions, "attention": attention}
+        self.positions = positions
+        self.source_embedding = nn.Embedding(self.source_vocabulary, dim)
+        self.target_embedding = nn.Embedding(self.target_vocabulary, dim)
+        self.encoder = nn.ModuleList(TransformerBlock(dim, num_heads, **parts) for _ in range(num_layers))
+        self.decoder = nn.ModuleList(DecoderBlock(dim, num_heads, **parts) for _ in range(of_decoder))
+        self.memory_norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim)
+        self.to_logits = nn.Linear(dim, self.target_vocabulary)
+
+    def forward(
+        self, source: Tensor, target: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True
+    ) -> tuple[Tensor, dict[str, list[Tensor]] | None]:
+        """The logits of what comes next at each place of the target, and the weights of each layer.
+
+        Args:
+            source: whole numbers `(batch, n_source)`.
+            target: what the decoder reads, whole numbers `(batch, n_target)`: the caller has shifted it, so
+                that `logits[:, i]` have seen `target[:, :i + 1]` and are for what follows.
+            allowed: where the source is no padding, boolean `(batch, 1, n_source)`, as of `padding_mask`.
+            need_weights: False is faster, and returns None for the weights.
+
+        Returns:
+            `(logits, weights)`: `(batch, n_target, target_vocabulary)`, and by the names "encoder",
+            "decoder" and "cross" a list of layers, each `(batch, num_heads, n_q, n_k)`.
+
+        Raises:
+            ValueError: for tokens that are not whole numbers below their vocabulary, batches of two sizes,
+                and for an `allowed` that does not fit.
+        """
+        memory, of_encoder = self.encode(source, allowed, need_weights=need_weights)
+        logits, of_decoder, cross = self.decode(target, memory, allowed, need_weights=need_weights)
+        weights = {"encoder": of_encoder, "decoder": of_decoder, "cross": cross}
+        return logits, weights if need_weights else None
+
+    def encode(
+        self, source: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """The source as the decoder finds it, `(batch, n_source, dim)`, and the weights of each layer."""
+        check_tokens("source", source, self.source_vocabulary)
+        _check_padding(allowed, source)
+        x = self._embedded(self.source_embedding, source)  # (batch, n_source, dim)
+        weights = []
+        for block in self.encoder:
+            x, of_block = block(x, allowed, need_weights=need_weights)
+            weights.append(of_block)
+        return self.memory_norm(x), weights
+
+    def decode(
+        self, target: Tensor, memory: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True
+    ) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
+        """Logits after each place of the target, weights within it, and weights on the memory of `encode`."""
+        check_tokens("target", target, self.target_vocabulary)
+        if len(target) != len(memory):
+            raise ValueError(f"source has {len(memory)} sentences but target {len(target)}")
+        causal = causal_mask(target.shape[-1]).to(target.device)  # (n_target, n_target)
+        y = self._embedded(self.target_embedding, target)  # (batch, n_target, dim)
+        weights, cross = [], []
+        for block in self.decoder:
+            y, of_block, on_memory = block(y, memory, causal, allowed, need_weights=need_weights)
+            weights.append(of_block)
+            cross.append(on_memory)
+        return self.to_logits(self.norm(y)), weights, cross
+
+    @torch.no_grad()
+    def generate(
+        self, source: Tensor, start: int, end: int | None, steps: int, allowed: Tensor | None = None
+    ) -> Tensor:
+        """Write the likeliest token, and again, until each sentence has ended: `(batch, ≤ steps)`.
+
+        Args:
+            source, allowed: as in `forward`.
+            start: the token that the decoder reads first; it is not in the answer.
+            end: the token that ends a sentence; None: none does. After it there is nothing but `end` in
+                its row, while the other sentences of the batch go on.
+            steps: the most tokens that are written.
+
+        Raises: ValueError for what `forward` refuses, a `start` or `end` that is no token, negative steps.
+        """
+        steps, most = check_whole("steps", steps, 0), self.target_vocabulary - 1
+        start = check_whole("start", start, 0, most)
+        end = None if end is None else check_whole("end", end, 0, most)
+        memory, _ = self.encode(source, allowed, need_weights=False)  # read once, looked at again and again
+        target = torch.full((len(source), 1), start, dtype=torch.long, device=source.device)
+        ended = torch.zeros(len(source), 1, dtype=torch.bool, device=source.device)
+        for _ in range(steps):
+            if ended.all():
+                break
+            logits, _, _ = self.decode(target, memory, allowed, need_weights=False)
+            following = logits[:, -1:].argmax(-1)  # (batch, 1)
+            if end is not None:
+                following = following.masked_fill(ended, end)
+                ended = following == end
+            target = torch.cat((target, following), dim=-1)
+        return target[:, 1:]
+
+    def _embedded(self, embedding: nn.Embedding, tokens: Tensor) -> Tensor:
+        x = embedding(tokens.long())
+        return x if self.positions is None else self.positions.embed(x)
+
+
+def _check_padding(allowed: Tensor | None, source: Tensor) -> None:
+    """Both halves use it, with as many queries as they have: so it may name none of them."""
+    if allowed is None:
+        return
+    check_allowed(allowed, 1, source.shape[-1])
+    if allowed.ndim > 3 or (allowed.ndim == 3 and len(allowed) not in (1, len(source))):
+        wanted = (len(source), 1, source.shape[-1])
+        raise ValueError(f"allowed has shape {shape(allowed)}; for this source it should be {wanted}")

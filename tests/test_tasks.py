@@ -1,5 +1,7 @@
 """Toy tasks: exact answers, the same data for the same seed, and errors in words."""
 
+import datetime
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from attention_core.agreement import agree, rounding
-from attention_core.tasks import IGNORE, Repeat, Reverse, Sort, Task, accuracy
+from attention_core.tasks import _PATTERNS, IGNORE, Copy, Dates, Repeat, Reverse, Sort, Task, accuracy
 
 TASKS = (Reverse(6), Sort(6), Repeat(length=12, vocabulary=8, shortest=3, longest=5))
 
@@ -142,3 +144,92 @@ def test_cross_entropy_leaves_out_what_is_not_determined():
 def test_errors_in_words(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# ---------------------------------------------------------------- copies
+
+
+def test_a_copy_is_the_sequence_and_each_batch_may_have_its_own_length():
+    for x, y in Copy(5).batches(3, 4, seed=0):
+        assert x.shape == (4, 5) and torch.equal(x, y) and x is not y
+    lengths = {x.shape[1] for x, _ in Copy(8, shortest=3).batches(60, 2, seed=0)}
+    assert lengths == {3, 4, 5, 6, 7, 8}
+    for shortest in (0, 9, 2.5, True):
+        with pytest.raises(ValueError, match="shortest must be a whole number from 1 to 8"):
+            Copy(8, shortest=shortest)
+
+
+# ---------------------------------------------------------------- dates
+
+
+def test_dates_by_hand():
+    for text in (
+        "3 March 1998",
+        "March 3, 1998",
+        "3 Mar 1998",
+        "Tuesday, 3 March 1998",
+        "03.03.1998",
+        "the 3. of March 1998",
+    ):
+        assert Dates().translate(text) == "1998-03-03"
+    assert Dates().translate("29 february 2000") == "2000-02-29"
+
+
+def test_a_batch_of_dates_is_letters_with_exact_answers():
+    dates = Dates()
+    seen, years = set(), set()
+    for x, y in dates.batches(40, 32, seed=0):
+        assert y.shape == (32, dates.most) and (y[:, -1] == dates.end).all()
+        assert (x != dates.pad).any(0).all()  # filled up to the longest, no further
+        for row, answer in zip(x, y, strict=True):
+            text = dates.decode(row, dates.SOURCE)
+            assert dates.pad not in row[: len(text)].tolist() and not row[len(text) :].any()
+            assert dates.decode(answer) == dates.translate(text)
+            assert torch.equal(dates.encode(text)[0], row[: len(text)])
+            seen.add(next(i for i, pattern in enumerate(_PATTERNS) if pattern.fullmatch(text)))
+            years.add(text[-4:])
+    assert seen == set(range(6))
+    assert {min(years), max(years)} == {"1950", "2023"} or len(years) > 60
+
+
+def test_every_day_in_every_format_is_read_back():
+    dates = Dates()
+    for day in range(datetime.date(1999, 12, 20).toordinal(), datetime.date(2001, 1, 10).toordinal()):
+        for form in range(6):
+            wanted = datetime.date.fromordinal(day).isoformat()
+            assert dates.translate(dates.written(day, form)) == wanted
+
+
+def test_the_same_seed_gives_the_same_dates():
+    one, other = (next(iter(Dates().batches(1, 8, seed=5))) for _ in range(2))
+    assert all(map(torch.equal, one, other))
+    assert not torch.equal(one[1], next(iter(Dates().batches(1, 8, seed=6)))[1])
+    x, _ = next(iter(Dates(2001, 2001).batches(1, 50, seed=0)))
+    assert {Dates().decode(row, Dates.SOURCE)[-4:] for row in x} == {"2001"}
+
+
+def test_small_and_strange_texts():
+    dates = Dates()
+    assert dates.encode("").shape == (1, 0) and dates.encode([]).shape == (0, 0)
+    assert dates.encode(["3", "12 "]).tolist() == [[8, 0, 0], [6, 7, 1]]
+    assert torch.equal(dates.encode("MAY"), dates.encode("may"))
+    assert dates.decode(torch.tensor([1, 5, 6, 2, 9, 9])) == "12"
+    for text, words in (
+        ("3 März 1998", "“ä” is no letter of these dates"),
+        ("3_3", "“_” is no letter"),
+        ("🙂", "“🙂” is no letter"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            dates.encode(text)
+    for text, words in (
+        ("", "is none of the six ways to write a date"),
+        ("3 march 98", "“3 march 98” is none of the six ways"),
+        ("31 february 1998", "“31 february 1998” is not in the calendar"),
+        ("03.13.1998", "“03.13.1998” is not in the calendar"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            dates.translate(text)
+    with pytest.raises(ValueError, match="last_year must be a whole number from 1990 to 9999, got 1980"):
+        Dates(1990, 1980)
+    with pytest.raises(ValueError, match="first_year must be a whole number from 1000 to 9999, got 98"):
+        Dates(98, 1999)
