@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from attention_core.agreement import agree, rounding
-from attention_core.tasks import _PATTERNS, IGNORE, Copy, Dates, Repeat, Reverse, Sort, Task, accuracy
+from attention_core.tasks import IGNORE, Copy, Dates, Repeat, Reverse, Sentences, Sort, Task, accuracy
+from attention_core.tasks.dates import _PATTERNS
 
 TASKS = (Reverse(6), Sort(6), Repeat(length=12, vocabulary=8, shortest=3, longest=5))
 
@@ -233,3 +234,36 @@ def test_small_and_strange_texts():
         Dates(1990, 1980)
     with pytest.raises(ValueError, match="first_year must be a whole number from 1000 to 9999, got 98"):
         Dates(98, 1999)
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def test_sentences_say_the_names_again():
+    task, said = Sentences(), 0
+    assert len(task.words) == task.vocabulary == 35
+    for x, y in task.batches(10, 16, seed=0):
+        assert x.shape == y.shape == (16, 32) and (y[:, -1] == IGNORE).all()
+        assert torch.equal(y[:, :-1], x[:, 1:])
+        for row in x:
+            for sentence in task.decode(row).split(" . "):
+                words = sentence.removesuffix(" .").split()
+                if "follows" in words[:-1] and words[1] == "meets":
+                    assert words[words.index("follows") + 1] == words[0]
+                    said += 1
+                if "hear" in words[:-1] and words[1] == "calls":
+                    assert words[words.index("hear") + 1] == words[0]
+                    assert words[2] == words[4] != words[0]
+                    said += 1
+    assert said > 100
+
+
+def test_sentences_to_tokens_and_back():
+    task, text = Sentences(), "ben calls anna but anna does not hear ben ."
+    assert task.decode(task.encode(text)[0]) == text and task.encode("").shape == (1, 0)
+    drawn = [task.decode(x.flatten()) for x, _ in task.batches(20, 32, seed=1)]
+    assert set(" ".join(drawn).split()) == set(task.words)
+    with pytest.raises(ValueError, match="“hamster” is none of the 35 words"):
+        task.encode("the hamster sleeps")
+    one, other = (next(iter(task.batches(1, 8, seed=5)))[0] for _ in range(2))
+    assert torch.equal(one, other)

@@ -15,7 +15,13 @@ from jupyter_client.manager import start_new_kernel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_core import MultiHeadAttention, SinusoidalEncoding, TinyTransformer, causal_mask
+from attention_core import (
+    EncoderDecoder,
+    MultiHeadAttention,
+    SinusoidalEncoding,
+    TinyTransformer,
+    causal_mask,
+)
 from attention_core.agreement import agree, rounding
 from attention_core.live import TrainingView, curves, recorder
 from attention_core.live.explorers import training
@@ -482,6 +488,32 @@ def test_other_models_can_be_watched_too():
     assert list(view.watch(range(2))) == [(0, 0), (1, 1)]
 
 
+def test_a_translator_is_watched_with_a_pair():
+    """Rows are what should be written, columns what is read; each language has words of its own."""
+    torch.manual_seed(0)
+    source, target, answer = torch.tensor([0, 3, 1, 2, 2]), torch.tensor([[4, 1]]), torch.tensor([1, 0])
+    translator = EncoderDecoder(5, 6, 8, 2, num_layers=2)
+    view = TrainingView(translator, (source, target), words=("abcde", "UVWXYZ"), answer=answer)
+    logits, weights = translator(source[None], target)
+    assert len(view.record.latest.weights) == 2
+    assert torch.allclose(view.weights, weights["cross"][0][0].half().float())
+    assert view.heatmap.query_labels == ["V", "U"] and view.heatmap.key_labels == list("adbcc")
+    assert view.panel._state["says"] == ["UVWXYZ"[t] for t in logits[0].argmax(-1)]
+    unanswered = TrainingView(translator, (source, target))
+    assert unanswered.heatmap.query_labels == ["4", "1"] and unanswered.heatmap.key_labels[1] == "3"
+    assert unanswered.panel._fixed["reads"] == ["0", "3", "1", "2", "2"]
+    assert len(list(unanswered.watch(range(3)))) == 3 and unanswered.ending == "finished"
+
+
+def test_of_one_head_the_dimension_may_be_left_out():
+    class Recurrent(nn.Module):
+        def forward(self, source, target):
+            return torch.zeros(1, 2, 6), torch.full((1, 2, 3), 1 / 3)
+
+    view = TrainingView(Recurrent(), (torch.tensor([0, 1, 2]), torch.tensor([3, 4])))
+    assert view.weights.shape == (1, 2, 3) and view.panel._fixed["choices"] == [[0, None]]
+
+
 # ---------------------------------------------------------------- text and still pictures
 
 
@@ -574,6 +606,8 @@ class Answering(nn.Module):
     [
         (lambda: TrainingView(make(), [1, 2]), "probe must be one input, .* got a list"),
         (lambda: TrainingView(make(), torch.zeros(2, 4, dtype=torch.long)), r"one input, .* got \(2, 4\)"),
+        (lambda: TrainingView(make(), (PROBE, torch.zeros(2, 4))), r"one input, .* got \(2, 4\)"),
+        (lambda: TrainingView(make(), (PROBE, [1, 2])), "probe must be one input, .* got a list"),
         (lambda: TrainingView(make(), PROBE, words="ab"), "words names 2 tokens but the model has 5"),
         (lambda: TrainingView(make(), PROBE, answer=PROBE[:2]), "answer has 2 tokens but the model says 4"),
         (lambda: TrainingView(make(), PROBE, allowed=causal_mask(3)), r"allowed has shape \(3, 3\)"),

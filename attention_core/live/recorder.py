@@ -41,17 +41,15 @@ class Recorder:
     def __init__(
         self,
         model: nn.Module,
-        probe: Tensor,
+        probe: Tensor | tuple[Tensor, Tensor],
         *,
-        words: Sequence[str] | None = None,
+        words: Sequence[str] | tuple[Sequence[str], Sequence[str]] | None = None,
         answer: Tensor | None = None,
     ):
-        if not isinstance(probe, Tensor) or (probe.ndim > 1 and len(probe) != 1) or probe.ndim == 0:
-            got = tuple(probe.shape) if isinstance(probe, Tensor) else a(probe)
-            raise ValueError(f"probe must be one input, with a batch dimension of 1; got {got}")
         self.model = model
-        self._probe = probe if probe.ndim > 1 else probe[None]  # (1, n)
-        self._words = words
+        self._pair = isinstance(probe, tuple) and len(probe) == 2
+        self._probe = tuple(map(_one_input, probe)) if self._pair else (_one_input(probe),)  # (1, n) each
+        self._words = words if self._pair and words is not None else (words, words)  # read, and written
         self._answer = None if answer is None else answer.flatten().tolist()
         self.run = 0
         self.running = False
@@ -95,21 +93,26 @@ class Recorder:
             for module in learning:
                 module.training = False
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                answer = self.model(self._probe)
+                answer = self.model(*self._probe)
         finally:
             for module in learning:
                 module.training = True
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             raise ValueError(f"the model must return (logits, weights), but it returned {a(answer)}")
         logits, weights = answer
+        if isinstance(weights, dict):
+            weights = weights.get("cross")  # of a translator: where what is written looks in what is read
         layers = [weights] if isinstance(weights, Tensor) else list(weights or [])
+        if self._pair:  # a model of one head may leave the dimension of its heads out
+            layers = [w[:, None] if isinstance(w, Tensor) and w.ndim == 3 else w for w in layers]
         if not layers or not all(isinstance(w, Tensor) and w.ndim == 4 and len(w) == 1 for w in layers):
             got = [tuple(w.shape) if isinstance(w, Tensor) else a(w) for w in layers]
             raise ValueError(f"weights must be (1, heads, n_q, n_k) for each layer, but are {got or weights}")
-        of_tokens = logits.ndim == 3 and not self._probe.is_floating_point()
+        of_tokens = logits.ndim == 3 and not self._probe[-1].is_floating_point()
         says = logits[0].argmax(-1).tolist() if of_tokens else []  # (n,)
-        if says and self._words is not None and logits.shape[-1] > len(self._words):
-            raise ValueError(f"words names {len(self._words)} tokens but the model has {logits.shape[-1]}")
+        written = self._words[-1]
+        if says and written is not None and logits.shape[-1] > len(written):
+            raise ValueError(f"words names {len(written)} tokens but the model has {logits.shape[-1]}")
         return Frame(self.step, [w[0].half() for w in layers], says)
 
     def keep(self) -> None:
@@ -138,18 +141,38 @@ class Recorder:
 
     @property
     def reads(self) -> list[str]:
-        """The tokens of the probe, in words; none where it has no tokens."""
-        tokens = self._probe[0]
-        return [] if tokens.is_floating_point() or tokens.ndim != 1 else self.names(tokens.tolist())
+        """The tokens of the probe, in words; none where it has no tokens. Of a pair, those of the source."""
+        tokens = self._probe[0][0]
+        of_tokens = not tokens.is_floating_point() and tokens.ndim == 1
+        return _named(tokens.tolist(), self._words[0]) if of_tokens else []
+
+    @property
+    def writes(self) -> list[str]:
+        """What the rows of a map stand for: of a pair, the tokens that should be written there."""
+        if not self._pair:
+            return self.reads
+        return self.names(self._probe[1][0].tolist() if self._answer is None else self._answer)
 
     def names(self, tokens: list[int]) -> list[str]:
-        """Tokens in words."""
-        return [str(t) if self._words is None else str(self._words[t]) for t in tokens]
+        """Tokens that the model says, in words."""
+        return _named(tokens, self._words[-1])
 
     def right(self, frame: Frame) -> list[bool | None]:
         """Whether each token it says is the answer's; None where any will do."""
         pairs = zip(frame.says, self._answer or [], strict=False)
         return [None if wanted == IGNORE else said == wanted for said, wanted in pairs]
+
+
+def _one_input(probe: Tensor) -> Tensor:
+    """With its batch dimension of 1. Raises: ValueError for what is not one input."""
+    if not isinstance(probe, Tensor) or (probe.ndim > 1 and len(probe) != 1) or probe.ndim == 0:
+        got = tuple(probe.shape) if isinstance(probe, Tensor) else a(probe)
+        raise ValueError(f"probe must be one input, with a batch dimension of 1; got {got}")
+    return probe if probe.ndim > 1 else probe[None]
+
+
+def _named(tokens: list[int], words: Sequence[str] | None) -> list[str]:
+    return [str(t) if words is None else str(words[t]) for t in tokens]
 
 
 class Pace:

@@ -52,8 +52,10 @@ class TrainingView(Explorer):
     Args:
         model: called as `model(probe)`; returns `(logits, weights)`, weights being
             `(1, heads, n_q, n_k)` a layer, in a list, or one such tensor.
-        probe: one input: tokens `(n,)` or `(1, n)`, or anything else with a batch dimension of 1.
-        words: a name for each token of the vocabulary; its number unless given.
+        probe: one input: tokens `(n,)` or `(1, n)`, or anything else with a batch dimension of 1. For a
+            translator a pair `(source, target)`, with which it is called; its weights may be a dict, of
+            which "cross" is shown, or leave out the dimension of a single head.
+        words: a name for each token of the vocabulary; its number unless given. Of a pair, a pair.
         answer: the tokens `(n,)` that the model should say to the probe, `IGNORE` where any will do.
         allowed: boolean `(n_q, n_k)`: only hatches the map, as the model has a mask of its own.
 
@@ -73,9 +75,9 @@ class TrainingView(Explorer):
     def __init__(
         self,
         model: nn.Module,
-        probe: Tensor,
+        probe: Tensor | tuple[Tensor, Tensor],
         *,
-        words: Sequence[str] | None = None,
+        words: Sequence[str] | tuple[Sequence[str], Sequence[str]] | None = None,
         answer: Tensor | None = None,
         allowed: Tensor | None = None,
     ):
@@ -228,11 +230,11 @@ class TrainingView(Explorer):
         of = "" if len(weights) == 1 else ", all heads" if head is None else f", head {head}"
         if head is not None:
             weights = weights[head]  # (n_q, n_k)
-        reads = record.reads
+        reads, writes = record.reads, record.writes
         return {
             "heatmap": AttentionMap(
                 weights,
-                reads if len(reads) == weights.shape[-2] else None,
+                writes if len(writes) == weights.shape[-2] else None,
                 reads if len(reads) == weights.shape[-1] else None,
                 allowed=self._allowed,
             ),
