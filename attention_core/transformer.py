@@ -347,26 +347,73 @@ class EncoderDecoder(nn.Module):
 
         Raises: ValueError for what `forward` refuses, a `start` or `end` that is no token, negative steps.
         """
-        steps, most = check_whole("steps", steps, 0), self.target_vocabulary - 1
-        start = check_whole("start", start, 0, most)
-        end = None if end is None else check_whole("end", end, 0, most)
         memory, _ = self.encode(source, allowed, need_weights=False)  # read once, looked at again and again
-        target = torch.full((len(source), 1), start, dtype=torch.long, device=source.device)
-        ended = torch.zeros(len(source), 1, dtype=torch.bool, device=source.device)
-        for _ in range(steps):
-            if ended.all():
-                break
-            logits, _, _ = self.decode(target, memory, allowed, need_weights=False)
-            following = logits[:, -1:].argmax(-1)  # (batch, 1)
-            if end is not None:
-                following = following.masked_fill(ended, end)
-                ended = following == end
-            target = torch.cat((target, following), dim=-1)
-        return target[:, 1:]
+
+        def logits_of(target: Tensor) -> Tensor:
+            return self.decode(target, memory, allowed, need_weights=False)[0]
+
+        return _written(logits_of, source, start, end, steps, self.target_vocabulary)
 
     def _embedded(self, embedding: nn.Embedding, tokens: Tensor) -> Tensor:
         x = embedding(tokens.long())
         return x if self.positions is None else self.positions.embed(x)
+
+
+@torch.no_grad()
+def greedy_decode(
+    model: Callable[..., tuple[Tensor, object]],
+    source: Tensor,
+    start: int,
+    end: int | None,
+    steps: int,
+    allowed: Tensor | None = None,
+) -> Tensor:
+    """What any translator writes, `(batch, ≤ steps)`: see `EncoderDecoder.generate`, which is faster.
+
+    Args: model: called as `model(source, target, allowed)`; returns `(logits, weights)`, the logits being
+    `(batch, n_target, vocabulary)`.
+    """
+    return _written(lambda target: model(source, target, allowed)[0], source, start, end, steps)
+
+
+def _written(
+    logits_of: Callable[[Tensor], Tensor],
+    source: Tensor,
+    start: int,
+    end: int | None,
+    steps: int,
+    vocabulary: int | None = None,
+) -> Tensor:
+    """The likeliest token after what was written, again and again; rows that have ended are left alone."""
+    steps, most = check_whole("steps", steps, 0), None if vocabulary is None else vocabulary - 1
+    start = check_whole("start", start, 0, most)
+    end = None if end is None else check_whole("end", end, 0, most)
+    target = torch.full((len(source), 1), start, dtype=torch.long, device=source.device)
+    ended = torch.zeros(len(source), 1, dtype=torch.bool, device=source.device)
+    for _ in range(steps):
+        if ended.all():
+            break
+        following = logits_of(target)[:, -1:].argmax(-1)  # (batch, 1)
+        if end is not None:
+            following = following.masked_fill(ended, end)
+            ended = following == end
+        target = torch.cat((target, following), dim=-1)
+    return target[:, 1:]
+
+
+def shift_right(y: Tensor, start: int) -> Tensor:
+    """What a decoder reads when it is to write `y`, `(batch, n)`: `start`, then all but the last of y.
+
+    So it reads, at each place, what stands before the token that it should write there.
+
+    Raises: ValueError for a y that is not `(batch, n)` of whole numbers.
+
+    Source: Vaswani et al. 2017, section 3.1: "the output embeddings are offset by one position".
+    """
+    if not isinstance(y, Tensor) or y.ndim != 2 or y.is_floating_point() or y.dtype == torch.bool:
+        got = f"{shape(y)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+        raise ValueError(f"y must be whole numbers of shape (batch, n), got {got}")
+    return torch.cat((torch.full_like(y[:, :1], start), y[:, :-1]), dim=-1)
 
 
 def _check_padding(allowed: Tensor | None, source: Tensor) -> None:

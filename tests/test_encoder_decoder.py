@@ -18,6 +18,7 @@ from attention_core import (
     padding_mask,
 )
 from attention_core.agreement import agree
+from attention_core.transformer import greedy_decode, shift_right
 
 SCHEMES = (
     None,
@@ -173,6 +174,15 @@ def test_without_the_mask_padding_is_seen():
     assert (alone - padded).abs().max() > 1e-3
 
 
+def test_what_the_decoder_reads():
+    y = torch.tensor([[5, 6, 2], [7, 2, 0]])
+    assert shift_right(y, 1).tolist() == [[1, 5, 6], [1, 7, 2]] and y[0, 0] == 5
+    assert shift_right(y[:, :1], 1).tolist() == [[1], [1]] and shift_right(y[:, :0], 1).shape == (2, 0)
+    for bad in (y[0], y.float(), y > 3, [[1]]):
+        with pytest.raises(ValueError, match="y must be whole numbers"):
+            shift_right(bad, 1)
+
+
 # ---------------------------------------------------------------- greedy
 
 
@@ -196,6 +206,20 @@ def test_each_sentence_of_a_batch_ends_by_itself():
         assert set(mine[n:]) <= {END}
         lengths.add(n)
     assert len(lengths) > 2, lengths  # or this test says nothing
+
+
+def test_any_translator_writes_as_ours_does():
+    translator, source, allowed = model(3), tokens(9, 6, below=12), padding_mask([6, 4, 1] * 3, 6)
+    translator.to_logits.bias.data[END] += 0.4
+    asked = []
+
+    def other(*arguments):
+        asked.append(arguments[1].shape[1])
+        return translator(*arguments)
+
+    wanted = translator.generate(source, START, END, 9, allowed)
+    assert torch.equal(greedy_decode(other, source, START, END, 9, allowed), wanted)
+    assert asked == list(range(1, len(asked) + 1))
 
 
 def test_it_stops_when_all_have_ended():
