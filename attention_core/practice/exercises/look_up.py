@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attention_core._saying import number
 from attention_core.agreement import attention_rounding
 from attention_core.attention import scaled_dot_product_attention
 from attention_core.practice import recipes
@@ -50,20 +51,20 @@ def _right(states: Tensor, memory: Tensor, allowed: Tensor | None = None):
 
 
 def _cases() -> list[Case]:
-    """Every size is another number, so that no two can be confused unnoticed, but where they are to be."""
+    """Every size is another number, so that no two can be confused unnoticed, but in one case."""
 
     def drawn(batch: int, n_t: int, n_s: int, dim: int, seed: int, **kind) -> tuple[Tensor, Tensor]:
         return random(batch, n_t, dim, seed=seed, **kind), random(batch, n_s, dim, seed=seed + 1, **kind)
 
-    small, square = drawn(1, 2, 3, 4, 37, decimals=1), drawn(2, 3, 3, 5, 33)
-    batch, cube, step = drawn(2, 3, 5, 6, 35), drawn(3, 3, 3, 5, 43), drawn(3, 1, 4, 2, 39)
+    small, batch = drawn(1, 2, 3, 4, 37, decimals=1), drawn(2, 3, 5, 6, 35)
+    cube, step = drawn(3, 3, 3, 5, 43), drawn(3, 1, 4, 2, 39)
     best = torch.tensor([[-4.0, 0.4, 0.04, 0.28], [-4.24, -3.6, 0.16, 0.08], [3.6, -3.92, -0.12, 0.2]])
     far = (1000 * torch.eye(3, 4)[torch.tensor([[0, 2], [1, 2]])], best.repeat(2, 1, 1))
     shapes = "states are (batch, n_t, dim), memory is (batch, n_s, dim), and weights (batch, n_t, n_s)."
     fits = "allowed is boolean, (batch, 1, n_s), and fits the scores as it is; True means “may look”."
     cases = [
         Case("1 sentence, 2 steps × 3 letters", small, 0, shapes),
-        Case("2 sentences, each 3 steps × 3 letters", square, 0, shapes),
+        Case("3 sentences, each 3 steps × 3 letters", cube, 0, shapes),  # most mistakes can be computed here
         Case("2 sentences, each 3 steps × 5 letters", batch, 0, shapes),
         Case("3 sentences, each 1 step × 4 letters", step, 0, shapes),
         Case("2 sentences of float64", drawn(2, 4, 2, 3, 41, dtype=torch.float64), 0, shapes),
@@ -77,7 +78,8 @@ def _cases() -> list[Case]:
         ("scores of up to 2000, with padding", far, 5, [[1, 1, 0], [0, 1, 1]]),
     ):
         allowed = torch.tensor(seen).bool()[:, None]  # (batch, 1, n_s)
-        cases.append(Case(words, (*inputs, allowed), stage, fits, (("allowed", allowed),)))
+        shown = allowed.expand(-1, inputs[0].shape[1], -1)  # a row for each step
+        cases.append(Case(words, (*inputs, allowed), stage, fits, (("allowed", shown),)))
     near = [max(attention_rounding(*c.inputs[:2], c.inputs[1], dtype=torch.float32)) for c in cases]
     return [replace(case, near=off) for case, off in zip(cases, near, strict=True)]
 
@@ -220,8 +222,9 @@ def _about(trials: list[Trial], answer) -> Iterator[Verdict]:
     if not same(own, states, near):
         said = "the first dim features of beside are not the states"
         yield Verdict("the states come first", False, said)
-    if mask and weights.masked_select(~mask[0]).any():
-        yield Verdict("padding gets no weight", False, "a letter that may not be looked at has a weight")
+    if mask and (hidden := weights.detach().masked_select(~mask[0])).any():
+        said = "a letter that may not be looked at has a weight of {size}"
+        yield Verdict("padding gets no weight", False, said.format(size=number(hidden.abs().max())))
     elif not same(weights, wrong.expected[1], near):
         yield from about_shares([replace(wrong, got=weights, expected=wrong.expected[1:])], answer)
     if not same(context, weights.to(memory.dtype) @ memory, near):

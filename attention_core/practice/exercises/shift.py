@@ -46,7 +46,8 @@ _shift = _behind(_front, _cut)
 
 def _right(y: Tensor, start: int) -> Tensor:
     """The reference; it also makes what right answers pass through, so that no line is wrong for it."""
-    _halfway = [_behind(_front, Tensor.clone)(y, start), _round(y), _moved(y), torch.full_like(y, start)]
+    _copy, _begun = y.clone(), torch.full_like(y, start)
+    _halfway = _round(y), _moved(y), _behind(_front, Tensor.clone)(y, start)
     return _shift(y, start)
 
 
@@ -77,6 +78,13 @@ def _placed(place: tuple, by: Callable = Tensor.clone) -> Callable:
 
 
 _ALL = slice(None)
+
+
+def _smeared(y: Tensor, start: int) -> Tensor:
+    first_everywhere = y[:, :1].expand_as(y)
+    return _placed((_ALL, 0))(first_everywhere, start)
+
+
 # fmt: off
 _BUGS = (
     bug("not-shifted", "this is y as it is: each place reads the very token that should be written there",
@@ -134,9 +142,9 @@ _BUGS = (
         look_at=_FRONT),
     bug("only-start", "nothing but start comes out; behind it should stand y without its last token",
         lambda y, start: torch.full_like(y, start), _front, look_at=(r"\bfor\b", *_FRONT)),
-    bug("smeared", "one token runs through its whole sentence: y is written over while it is read",
-        _behind(_front, lambda y: y[:, :1].expand_as(y)[:, 1:]), lambda y, start: y[:, :1].expand_as(y),
-        why="Each place gets what was just written into the one before it: write into a copy of y.",
+    bug("smeared", "one token runs through its whole sentence; each place should read the one before it",
+        _smeared, lambda y, start: y[:, :1].expand_as(y),
+        why="Is y written over while it is read? Write into a copy.",
         look_at=(r"\bfor\b", r"\[[^\]]*1\s*:\s*\]\s*=", *_JOINED)),
     bug("tokens-changed", "the tokens themselves become others; they should only move",
         lambda y, start: y + start, lambda y, start: y - start, lambda y, start: _cut(y) + start,
