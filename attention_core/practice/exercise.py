@@ -374,13 +374,16 @@ def random(*shape: int, seed: int, decimals: int | None = None, dtype=torch.floa
     return (x if decimals is None else x.round(decimals=decimals)).to(dtype)
 
 
-def by_place(function: Callable) -> Callable:
-    """The function, given `allowed` by its name where it has one: other arguments may stand before it."""
+def by_place(function: Callable, with_mask: tuple[int, ...] = (2, 4)) -> Callable:
+    """The function, given `allowed` by its name where it has one: other arguments may stand before it.
+
+    with_mask: of how many arguments the last is a mask.
+    """
     if not takes(function)[1]:
         return function
 
     def call(*arguments):
-        *inputs, allowed = arguments if len(arguments) in (2, 4) else (*arguments, None)
+        *inputs, allowed = arguments if len(arguments) in with_mask else (*arguments, None)
         return function(*inputs, allowed=allowed)
 
     return call

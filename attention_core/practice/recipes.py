@@ -1141,7 +1141,7 @@ def telling(function: Callable, known: Iterable[Raised] = RAISED) -> Callable:
     return call
 
 
-def asking_for_a_mask(answer, function: Callable, inputs: int) -> Callable:
+def asking_for_a_mask(answer, function: Callable, inputs: int, shape: str = "(n_q, n_k)") -> Callable:
     """The function, that says so where it is given a mask after so many inputs, and the answer takes none."""
     by_position, by_name = takes(answer)
     if by_position > inputs or by_name:
@@ -1153,9 +1153,9 @@ def asking_for_a_mask(answer, function: Callable, inputs: int) -> Callable:
         raise Stop(
             "wrong",
             "right without a mask. Now give it {a} argument, allowed=None",
-            a={1: "a second", 3: "a fourth"}[inputs],
+            a={1: "a second", 2: "a third", 3: "a fourth"}[inputs],
             bug="no-mask-argument",
-            details=("allowed is boolean, (n_q, n_k); True means “may look”.",),
+            details=(f"allowed is boolean, {shape}; True means “may look”.",),
             where=line_to_look_at(answer, r"\bdef\b|lambda"),
         )
 

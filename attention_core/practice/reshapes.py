@@ -60,11 +60,12 @@ def telling(function: Callable, *errors: Error, of: Callable | None = None) -> C
             for known in errors:
                 if not isinstance(raised, known.kind) or not re.search(known.message, str(raised)):
                     continue
+                at = where
                 if known.line and not (where and re.search(known.line, where[1])):
-                    where = line_to_look_at(of or function, known.line)
-                if where is not None:
+                    at = line_to_look_at(of or function, known.line)
+                if at is not None:
                     details = (known.why,) if known.why else ()
-                    raise Stop("wrong", known.words, bug=known.bug, details=details, where=where) from raised
+                    raise Stop("wrong", known.words, bug=known.bug, details=details, where=at) from raised
             raise
 
     return called
