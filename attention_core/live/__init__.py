@@ -13,11 +13,13 @@ from attention_core.live.explorers.walk import WalkExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
 from attention_core.live.plane import Plane
+from attention_core.live.reading import SHADES, Reading
 from attention_core.live.strip import Strip, Words
 from attention_core.live.table import Cells, Table
 from attention_core.live.widget import projector
 
 __all__ = [
+    "SHADES",
     "AttentionHeatmap",
     "AttentionMap",
     "Cells",
@@ -29,6 +31,7 @@ __all__ = [
     "MultiHeadExplorer",
     "Plane",
     "PositionExplorer",
+    "Reading",
     "SelfAttentionExplorer",
     "SentenceExplorer",
     "SinusoidExplorer",

@@ -165,8 +165,8 @@ function render({ model, el }) {
     scene.cursor = { head: Math.min(head, frame.heads - 1), row: Math.min(row, frame.rows - 1), column: Math.min(column, frame.columns - 1) };
     foot.large.checked = model.get("projector");
     root.classList.toggle("ah-projector", foot.large.checked);
-    const { names, queries, keys } = frame;
-    const making = JSON.stringify([names, queries, keys, width, model.get("show_sums"), foot.large.checked]);
+    const { names, queries, keys, reading } = frame;
+    const making = JSON.stringify([names, queries, keys, reading, width, model.get("show_sums"), foot.large.checked]);
     colours ??= readColours();
     if (making !== made) { made = making; layout(); }
     const perRow = scene.perRow = model.get("per_row");
