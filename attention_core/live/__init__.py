@@ -9,6 +9,7 @@ from attention_core.live.explorers.position import PositionExplorer
 from attention_core.live.explorers.self_attention import SelfAttentionExplorer
 from attention_core.live.explorers.sinusoids import SinusoidExplorer
 from attention_core.live.explorers.training import TrainingView
+from attention_core.live.explorers.translation import TranslationExplorer
 from attention_core.live.explorers.walk import WalkExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
@@ -38,6 +39,7 @@ __all__ = [
     "Strip",
     "Table",
     "TrainingView",
+    "TranslationExplorer",
     "WalkExplorer",
     "Words",
     "projector",

@@ -131,15 +131,15 @@ def heatmap_figure(
     return figure
 
 
-def draw_alone(ax, map: "AttentionMap", size: tuple[float, float]) -> None:
-    """The first head's map, with labels and numbers, on an axis of about that size in inches."""
+def draw_alone(ax, map: "AttentionMap", size: tuple[float, float], head: int = 0) -> None:
+    """One head's map, with labels and numbers, on an axis of about that size in inches."""
     weights, allowed = map.picture()
-    blocked = None if allowed is None else ~allowed[0]
-    _draw(ax, weights[0], blocked, False)
+    blocked = None if allowed is None else ~allowed[head]
+    _draw(ax, weights[head], blocked, False)
     _label(ax, map.queries, map.keys, *size, small=False)
-    n_q, n_k = weights[0].shape
+    n_q, n_k = weights[head].shape
     if size[0] / n_k >= 0.36 and size[1] / n_q >= 0.2:
-        _write_numbers(ax, weights[0], blocked, False)
+        _write_numbers(ax, weights[head], blocked, False)
 
 
 def side(cells: int, *, least: float, alone: bool = False) -> float:

@@ -2,7 +2,7 @@
 
 import { element, place } from "./dom.js";
 import { at, rowOf, sumOf } from "./frame.js";
-import { GAP_FROM, LABEL_PITCH, thinned } from "./layout.js";
+import { GAP_FROM, pitchOf, thinned } from "./layout.js";
 import { two } from "./numbers.js";
 import { gridName } from "./words.js";
 
@@ -46,8 +46,8 @@ export function makeHead(parent, frame, head, size, withSums) {
   const canvas = element("canvas", "ah-canvas", field, { "aria-hidden": "true" });
   place(canvas, cells);
   const labels = {
-    query: thinned(frame.rows, size.y).map((i) => ({ i, node: label(field, "query", frame.queries[i], i, size) })),
-    key: thinned(frame.columns, size.x).map((i) => ({ i, node: label(field, "key", frame.keys[i], i, size) })),
+    query: thinned(frame.rows, size.y, pitchOf(frame.queries, "down")).map((i) => ({ i, node: label(field, "query", frame.queries[i], i, size) })),
+    key: thinned(frame.columns, size.x, pitchOf(frame.keys, "across")).map((i) => ({ i, node: label(field, "key", frame.keys[i], i, size) })),
   };
   const sums = withSums ? makeSums(field, frame, size) : null;
   const grid = element("div", "ah-grid", field, {
@@ -126,14 +126,14 @@ export function showMarks({ size, lit, labels, here }, { frame, cursor, pinned }
   });
   moveLabel(here.query, "query", frame.queries[cursor.row], cursor.row, size);
   moveLabel(here.key, "key", frame.keys[cursor.column], cursor.column, size);
-  makeWay(labels.query, cursor.row, size.y);
-  makeWay(labels.key, cursor.column, size.x);
+  makeWay(labels.query, cursor.row, size.y, pitchOf(frame.queries, "down"));
+  makeWay(labels.key, cursor.column, size.x, pitchOf(frame.keys, "across"));
 }
 
 /**
  * For the cursor's own label.
- * @param {Labels} labels @param {number} i @param {number} pitch
+ * @param {Labels} labels @param {number} i @param {number} pitch @param {number} least
  */
-function makeWay(labels, i, pitch) {
-  for (const label of labels) label.node.hidden = Math.abs(label.i - i) * pitch < LABEL_PITCH;
+function makeWay(labels, i, pitch, least) {
+  for (const label of labels) label.node.hidden = Math.abs(label.i - i) * pitch < least;
 }

@@ -69,7 +69,8 @@ function render({ model, el }) {
     const { frame } = scene;
     const watched = root.closest(".attention-training"); // its curves and its map are seen at once
     const tallest = watched ? UNDER_CURVES * innerHeight : undefined;
-    const size = measure(frame, { width, projector: model.get("projector"), tallest });
+    const pairs = Boolean(root.closest(".attention-translation"));
+    const size = measure(frame, { width, projector: model.get("projector"), tallest, pairs });
     const focused = heads.findIndex((view) => view.grid.contains(document.activeElement));
     maps.replaceChildren();
     heads = frame.names.map((_, head) => makeHead(maps, frame, head, size, model.get("show_sums")));

@@ -8,6 +8,7 @@ import { arithmetic, hidden, inWords, rowInWords } from "./words.js";
 /** @typedef {import("./frame.js").Scene} Scene */
 
 const LARGEST = 6; // keys of a row that are listed; the rest are summed up
+const FEW = 3; // beside another map
 
 /**
  * Fills the panel; returns what shows a scene in it.
@@ -59,7 +60,8 @@ function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   ]));
   const largest = (/** @type {number} */ column) => Math.max(...shares.map((share) => share[column]));
   const columns = [...frame.keys.keys()].sort((a, b) => largest(b) - largest(a));
-  const others = columns.length > LARGEST + 1 ? columns.splice(LARGEST) : []; // a single one is listed itself
+  const most = bars.closest(".attention-translation") ? FEW : LARGEST;
+  const others = columns.length > most + 1 ? columns.splice(most) : []; // a single one is listed itself
   const scales = rows.map((row) => rowScale(frame, perRow, cursor.head, row));
   bars.replaceChildren(...columns.map((column) => tableRow([
     frame.keys[column], ...shares.flatMap((share, i) => [weight(share[column]), bar(share[column] / scales[i], i, rows.length)]),
