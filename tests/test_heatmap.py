@@ -606,6 +606,22 @@ def test_the_caption_does_not_call_a_wrong_softmax_right():
     assert masked.figure().get_supxlabel() == captions[-1]
 
 
+def test_a_reading_stays_with_other_numbers_and_goes_when_it_is_taken_away():
+    reading = {"cell": "{query}, {key}: {number}", "row": "{query}", "caption": "Shades.", "number": "shade"}
+    heatmap = AttentionHeatmap(WEIGHTS, reading=reading)
+    heatmap.weights = WEIGHTS.flip(0)
+    assert "largest: “0”, “0”: 1.00" in repr(heatmap) and heatmap._frame["reading"]["caption"] == "Shades."
+    with pytest.raises(ValueError, match="a map with a reading has none"):
+        heatmap.update(WEIGHTS, scores=WEIGHTS)
+    heatmap.update(WEIGHTS, scores=WEIGHTS, reading=None)
+    assert heatmap._frame["reading"] is None and "row sums 1.00" in repr(heatmap)
+    with pytest.raises(AttributeError, match=r"no attribute reading to set: update\(weights, reading=…\)"):
+        heatmap.reading = reading
+    for heads in (2, 12):  # two ways to draw
+        figure = AttentionHeatmap(WEIGHTS.expand(heads, 2, 2), reading=reading).figure()
+        assert figure.get_supxlabel() == "Shades." and "shade" in [ax.get_ylabel() for ax in figure.axes]
+
+
 # ---------------------------------------------------------------- many keys
 
 

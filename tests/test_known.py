@@ -66,7 +66,9 @@ def test_arguments_of_a_heatmap():
     assert kept.per_row and kept.layout.width == "20em" and kept.tooltip == "a map" and kept._frame["terms"]
 
 
-@pytest.mark.parametrize("name", ["queries", "keys", "heads", "scores", "allowed", "steps", "terms"])
+@pytest.mark.parametrize(
+    "name", ["queries", "keys", "heads", "scores", "allowed", "steps", "terms", "reading"]
+)
 def test_what_belongs_to_weights_is_not_set_alone(name):
     heatmap = AttentionHeatmap(WEIGHTS, list("abc"))
     frame, synced = heatmap._frame, list(heatmap.keys)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from attention_core import causal_mask
-from attention_core.live import AttentionHeatmap, still
+from attention_core.live import SHADES, AttentionHeatmap, Reading, still
 from attention_core.live.map import AttentionMap
 
 WEIGHTS = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
@@ -87,6 +87,7 @@ def test_its_frame_is_what_the_page_reads():
         "keys": ["x", "y"],
         "heads": ["h"],
         "steps": [["÷ 2", 0.5]],
+        "reading": None,
         "terms": {
             "names": ["p"],
             "query": np.ones(2, np.float32).tobytes(),
@@ -168,6 +169,64 @@ def test_steps_and_terms_that_are_none_are_refused_in_words(content, message):
     with pytest.raises(ValueError) as refusal:
         AttentionMap(WEIGHTS, **content)
     assert message in str(refusal.value)
+
+
+READING = {
+    "cell": "replacing {key} changes {query} in {number} of the cases",
+    "row": "what changes {query}: {largest} at most, {sum} in all",
+    "caption": "From {least} to {largest}: the share of cases.",
+    "number": "effect",
+    "rows": "written",
+    "columns": "typed",
+}
+
+
+def test_cells_that_are_no_weights_are_read_otherwise():
+    shown = AttentionMap(WEIGHTS, ["1", "9"], ["a", "{number}"], reading=READING)
+    assert shown.reading == Reading(**READING) and shown.frame()["reading"] == READING
+    assert repr(shown) == (
+        "AttentionMap(effect, written × typed: 2 × 2, from 0.00 to 1.00; largest: "
+        "replacing “a” changes “9” in 1.00 of the cases)"
+    )
+    figure = still.heatmap_figure(shown)
+    ax, scale = figure.axes
+    assert (ax.get_ylabel(), ax.get_title(loc="left"), scale.get_ylabel()) == ("written", "typed →", "effect")
+    assert figure.get_supxlabel() == "From 0.00 to 1.00: the share of cases."
+    several = AttentionMap(HEADS, reading=READING, heads=["h", "i", "j"])
+    assert "2 × 2, 3 maps, from" in several.facts() and "largest in h: replacing" in several.facts()
+    assert copy.deepcopy(shown).frame() == shown.frame()
+    assert AttentionMap(WEIGHTS, reading=shown.reading).reading is shown.reading
+
+
+def test_products_as_shades_are_called_so():
+    assert "sum" not in AttentionMap(WEIGHTS, reading=SHADES).facts()
+    assert SHADES.frame()["rows"] == "rows"
+
+
+@pytest.mark.parametrize(
+    ("reading", "message"),
+    [
+        ("x", "reading must be a dict of cell, row and caption, and perhaps number, rows, columns, got str"),
+        ({"cell": "x"}, "reading needs row, caption; it takes cell, row and caption"),
+        (READING | {"colour": "red"}, "reading has no colour; it takes cell, row"),
+        (READING | {"row": 1}, "reading's row must be a text, got int"),
+        (
+            READING | {"row": "{key}"},
+            "reading's row has no slot {key}; it may have {query}, {sum}",
+        ),
+        (READING | {"rows": "{x}"}, "reading's rows has no slot {x}"),
+    ],
+)
+def test_a_reading_that_is_none_is_refused_in_words(reading, message):
+    with pytest.raises(ValueError) as refusal:
+        AttentionMap(WEIGHTS, reading=reading)
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("more", [{"scores": WEIGHTS}, {"steps": [("÷", 1)]}])
+def test_only_attention_weights_have_an_arithmetic(more):
+    with pytest.raises(ValueError, match="are of weights: a map with a reading has none"):
+        AttentionMap(WEIGHTS, reading=READING, **more)
 
 
 def test_a_map_is_drawn_without_a_heatmap():

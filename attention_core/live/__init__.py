@@ -9,15 +9,18 @@ from attention_core.live.explorers.position import PositionExplorer
 from attention_core.live.explorers.self_attention import SelfAttentionExplorer
 from attention_core.live.explorers.sinusoids import SinusoidExplorer
 from attention_core.live.explorers.training import TrainingView
+from attention_core.live.explorers.translation import TranslationExplorer
 from attention_core.live.explorers.walk import WalkExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
 from attention_core.live.plane import Plane
+from attention_core.live.reading import SHADES, Reading
 from attention_core.live.strip import Strip, Words
 from attention_core.live.table import Cells, Table
 from attention_core.live.widget import projector
 
 __all__ = [
+    "SHADES",
     "AttentionHeatmap",
     "AttentionMap",
     "Cells",
@@ -29,12 +32,14 @@ __all__ = [
     "MultiHeadExplorer",
     "Plane",
     "PositionExplorer",
+    "Reading",
     "SelfAttentionExplorer",
     "SentenceExplorer",
     "SinusoidExplorer",
     "Strip",
     "Table",
     "TrainingView",
+    "TranslationExplorer",
     "WalkExplorer",
     "Words",
     "projector",

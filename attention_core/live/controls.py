@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from attention_core.live.explorer import Explorer
 
 Maker = Callable[["Explorer", str], widgets.Widget]
+EACH_STEP = 600  # ms, of what is played
 _NARROW = {"description_width": "auto"}  # a label as wide as its words
 
 
@@ -108,6 +109,37 @@ def pick(label: str, options: Callable[["Explorer"], Sequence[str]], *, follows:
         every = lambda: [_step(explorer, name, i, x) for i, x in enumerate(options(explorer))]  # noqa: E731
         explorer.dials[name] = Dial((name,), made, "index", every)
         return made
+
+    return make
+
+
+def player(label: str, most: Callable[["Explorer"], int], *, follows: str, width: str = "290px") -> Maker:
+    """A slider over 0 to `most`, with buttons that play it on the page, a step at a time, and lead back to 0.
+
+    Its end is asked for again when the explorer's trait `follows` has changed.
+    """
+
+    def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        made = widgets.IntSlider(
+            min=0, max=0, step=1, description=label, layout={"width": width}, style=_NARROW
+        )
+        play = widgets.Play(min=0, max=0, step=1, interval=EACH_STEP, show_repeat=False)
+
+        def to_widget(_change=None) -> None:
+            value, end = getattr(explorer, name), most(explorer)
+            for one in (made, play):
+                with one.hold_sync():
+                    one.max = max(end, value)
+                    one.value = value
+
+        to_widget()
+        explorer.observe(to_widget, [name, follows])
+        made.observe(lambda change: setattr(explorer, name, change.new), "value")
+        every = lambda: [_step(explorer, name, x, x) for x in range(made.max + 1)]  # noqa: E731
+        explorer.dials[name] = Dial((name,), made, "value", every)
+        both = widgets.HBox([made, play])
+        both.link = widgets.jslink((made, "value"), (play, "value"))  # the page plays without the kernel
+        return both
 
     return make
 

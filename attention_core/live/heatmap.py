@@ -1,6 +1,6 @@
 """The live heatmap: a widget that shows attention weights and says in words what they mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,14 +11,16 @@ from attention_core.live import still
 from attention_core.live.brought import labels_of
 from attention_core.live.linked import linked, styles
 from attention_core.live.map import AttentionMap
+from attention_core.live.reading import Reading
 from attention_core.live.widget import ForProjector, View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTENT = ("queries", "keys", "heads", "scores", "allowed", "steps", "terms")  # what belongs to weights
+# what belongs to weights
+CONTENT = ("queries", "keys", "heads", "scores", "allowed", "steps", "terms", "reading")
 OWN_SCALE_FROM = 128  # keys: weights of so many are all dark on a scale from 0 to 1
-STAYING = ("queries", "keys", "heads", "allowed")  # what other weights in the same place keep
+STAYING = ("queries", "keys", "heads", "allowed", "reading")  # what other weights in the same place keep
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
 
 
@@ -36,6 +38,8 @@ class AttentionHeatmap(ForProjector, View):
             scores out of query · key; `terms`, as `(names, query, key)` with query `(n_q, d_k)` and
             key `(n_k, d_k)`, spell out that dot product.
         allowed: boolean, broadcastable to the weights; forbidden cells are hatched.
+        reading: what a cell means where it is no attention weight: a dict of the sentences `cell`, with
+            {query}, {key} and {number}, `row`, with {query}, and `caption`; see `Reading`.
         title: a line above the map. message: a remark above it, or in its place.
         per_row: colour each row from 0 to its largest weight, not to 1; unless it is given, or set
             since, that is so from OWN_SCALE_FROM keys on. show_sums: of rows and columns.
@@ -77,10 +81,11 @@ class AttentionHeatmap(ForProjector, View):
         title: str = "",
         steps: Sequence[tuple[str, float]] = (),
         terms: tuple[Sequence[str], torch.Tensor, torch.Tensor] | None = None,
+        reading: Reading | Mapping[str, str] | None = None,
         **traits,
     ):
         self._map: AttentionMap | None = None
-        self._staying: dict = {}  # labels that were given, and the mask: `update` keeps them
+        self._staying: dict = {}  # labels that were given, reading and mask: `update` keeps them
         self._scale_chosen = False  # by Python or by the reader
         super().__init__(title=title, **traits)
         self._scale_chosen = "per_row" in traits
@@ -93,6 +98,7 @@ class AttentionHeatmap(ForProjector, View):
             allowed=allowed,
             steps=steps,
             terms=terms,
+            reading=reading,
         )
         self.on_msg(self._save_asked)
 
@@ -111,9 +117,9 @@ class AttentionHeatmap(ForProjector, View):
     def update(self, weights: torch.Tensor | None, **changes) -> None:
         """Show other weights, and at the same moment other labels, scores, steps, terms or mask.
 
-        Labels and mask stay unless they are named, or a table brings its own; scores, steps and terms
-        belong to one set of weights and go with it. `None` takes a thing away. Raises: ValueError; then
-        nothing changes.
+        Labels, reading and mask stay unless they are named, or a table brings its own; scores, steps and
+        terms belong to one set of weights and go with it. `None` takes a thing away. Raises: ValueError;
+        then nothing changes.
         """
         unknown = set(changes) - set(CONTENT)
         if unknown:

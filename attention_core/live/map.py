@@ -1,6 +1,6 @@
 """What a heatmap shows, as one thing: checked once, and the same for the page, the repr and the picture."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from reprlib import repr as shortened
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 
 from attention_core.agreement import SAME
 from attention_core.live import brought, still
+from attention_core.live.reading import Reading, filled, reading_of
 
 _STEP = '("÷ √d_k", 0.35)'
 
@@ -30,10 +31,12 @@ class AttentionMap:
         steps: `[("÷ √d_k", 0.35), …]`, the factors that made the scores out of query · key.
         terms: `(names, query, key)` with query `(n_q, d_k)` and key `(n_k, d_k)`, which spell out that
             dot product.
+        reading: what a cell means where it is no attention weight, a `Reading` or a dict of its `cell`,
+            `row` and `caption`. Such a map has no scores, steps or terms.
 
     To be read: `queries`, `keys`, `heads`, tuples of str; `steps`, a tuple of pairs; `weights`, `scores`
-    and `by_head` `(heads, n_q, n_k)`, float32; `allowed`, boolean and of the weights' shape; `terms`.
-    These tensors are the reader's: who writes into them changes nothing that is shown.
+    and `by_head` `(heads, n_q, n_k)`, float32; `allowed`, boolean and of the weights' shape; `terms`;
+    `reading`. These tensors are the reader's: who writes into them changes nothing that is shown.
 
     Raises: ValueError for what cannot be shown or does not fit, with what to write instead.
     """
@@ -46,6 +49,7 @@ class AttentionMap:
     scores: torch.Tensor | None
     allowed: torch.Tensor | None
     terms: tuple[tuple[str, ...], torch.Tensor, torch.Tensor] | None
+    reading: Reading | None
     _weights: np.ndarray
     _scores: np.ndarray | None
     _allowed: np.ndarray | None
@@ -63,6 +67,7 @@ class AttentionMap:
         allowed: Any = None,
         steps: Iterable[tuple[str, float]] | None = (),
         terms: tuple[Sequence[str], Any, Any] | None = None,
+        reading: Reading | Mapping[str, str] | None = None,
     ):
         own = brought.labels_of(weights)
         queries = own.get("queries") if queries is None else queries
@@ -78,7 +83,9 @@ class AttentionMap:
         rows = _labels("queries", queries, n_q, "rows")
         shared = n_q == n_k and (keys is None or keys is queries)  # a generator can be asked only once
         columns = rows if shared else _labels("keys", keys, n_k, "columns")
-        terms = _terms(terms, n_q, n_k)
+        terms, reading = _terms(terms, n_q, n_k), reading_of(reading)
+        if reading and (scores is not None or steps or terms):
+            raise ValueError("scores, steps and terms are of weights: a map with a reading has none")
         for array in (shown, scores, allowed):
             if array is not None:
                 array.flags.writeable = False
@@ -92,6 +99,7 @@ class AttentionMap:
             ("scores", _tensor(scores)),
             ("allowed", _tensor(allowed)),
             ("terms", terms and (terms[0], _tensor(terms[1]), _tensor(terms[2]))),
+            ("reading", reading),
             ("_weights", shown),
             ("_scores", scores),
             ("_allowed", allowed),
@@ -110,8 +118,10 @@ class AttentionMap:
         return _by_head(self._weights), None if self._allowed is None else _by_head(self._allowed)
 
     def staying(self) -> dict[str, Any]:
-        """Labels that were given, and the mask: what other weights in the same place keep."""
+        """Labels that were given, the reading and the mask: what other weights in the same place keep."""
         labels = {name: getattr(self, name) for name in ("queries", "keys", "heads") if name in self._named}
+        if self.reading:
+            labels["reading"] = self.reading
         return labels if self._allowed is None else {**labels, "allowed": self._allowed}
 
     def frame(self) -> dict:
@@ -126,6 +136,7 @@ class AttentionMap:
             "keys": list(self.keys),
             "heads": list(self.heads),
             "steps": [list(step) for step in self.steps],
+            "reading": self.reading and self.reading.frame(),
             "terms": terms
             and {"names": list(terms[0]), "query": terms[1].tobytes(), "key": terms[2].tobytes()},
         }
@@ -139,12 +150,28 @@ class AttentionMap:
         # a tie goes to the first cell, whatever the last bits of another processor say
         first = int((weights.flatten() >= weights.nan_to_num(-1).max() - SAME).int().argmax())
         head, row, column = first // (n_q * n_k), first // n_k % n_q, first % n_k
+        if self.reading:
+            return self._facts_read(head, row, column)
         return (
             f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"
             + (f", {n_heads} heads" if n_heads > 1 else "")
             + f", row sums {_span(weights.sum(-1))}, largest {still.weight(weights[head, row, column])}: "
             + f"“{self.queries[row]}” → “{self.keys[column]}”"
             + (f" in {self.heads[head]}" if n_heads > 1 else "")
+        )
+
+    def _facts_read(self, head: int, row: int, column: int) -> str:
+        """As `facts`, in the words of the reading; the cell is that of the largest number."""
+        weights, reading = _tensor(_by_head(self._weights)), self.reading
+        n_heads, n_q, n_k = weights.shape
+        least, largest = still.two(weights.min()), still.weight(weights[head, row, column])
+        words = {"query": f"“{self.queries[row]}”", "key": f"“{self.keys[column]}”", "number": largest}
+        return (
+            f"{reading.number}, {reading.rows} × {reading.columns}: {n_q} × {n_k}"
+            + (f", {n_heads} maps" if n_heads > 1 else "")
+            + f", from {least} to {still.two(weights[head, row, column])}; largest"
+            + (f" in {self.heads[head]}" if n_heads > 1 else "")
+            + f": {filled(reading.cell, **words)}"
         )
 
     def __repr__(self) -> str:

@@ -147,15 +147,15 @@ def figure(
     ax.set(xlim=(0, width), ylim=(height, 0))
     _frame(ax, where, pinned, len(map.queries))
     _name(ax, where, map.heads, where.top - round(_rise(map.keys) * DPI))
-    _label(ax, where, map.queries, map.keys)
+    _label(ax, where, map)
     if heading:
         picture.suptitle(heading, fontsize=10, x=0.01, y=1 - 10 / height, ha="left", parse_math=False)
     long = min(bottom - where.top, 3 * DPI)
     low = height - (where.top + bottom + long) / 2
     bar = picture.add_axes(((right + 0.15 * DPI) / width, low / height, 0.1 * DPI / width, long / height))
-    still.scale(picture, per_row, cax=bar)
+    still.scale(picture, map, per_row, cax=bar)
     picture.colours = colours()
-    picture.supxlabel(still.caption(map.picture()[0]), fontsize=8, color=still.QUIET)
+    picture.supxlabel(still.caption(map), fontsize=8, color=still.QUIET, parse_math=False)
     return picture
 
 
@@ -187,8 +187,9 @@ def _name(ax, where: Tiles, names: Sequence[str], first: int) -> None:
             _write(ax, x, (first if head < where.across else y) - 4, still.short(name, most), va="bottom")
 
 
-def _label(ax, where: Tiles, queries: Sequence[str], keys: Sequence[str]) -> None:
+def _label(ax, where: Tiles, shown: "AttentionMap") -> None:
     """Words at the left of each row of maps and above the first row, thinned until none overlaps."""
+    queries, keys = shown.queries, shown.keys
     beside = {"ha": "right", "va": "center"}
     slanted = {"rotation": still.SLANT, "rotation_mode": "anchor"}
     apart = 1 if where.across <= 6 else 2  # small maps are read as a pattern, not word by word
@@ -206,7 +207,9 @@ def _label(ax, where: Tiles, queries: Sequence[str], keys: Sequence[str]) -> Non
             middle = x + (i + 0.5) * where.width / len(keys)
             _write(ax, middle, y - 4, still.short(keys[i]), **slanted)
     middle = (where.top + where.end()[1]) / 2
-    _write(ax, 8, middle, "queries", color=still.QUIET, rotation=90, va="center", fontsize=8)
+    _write(
+        ax, 8, middle, still.axes_in_words(shown)[1], color=still.QUIET, rotation=90, va="center", fontsize=8
+    )
 
 
 def _thinned(labels: int, room: int, pitch: float) -> int:

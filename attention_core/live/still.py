@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from attention_core.live.reading import filled
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -120,23 +122,24 @@ def heatmap_figure(
             ax.set_title(map.heads[head], fontsize=9, parse_math=False)
     if heading:
         figure.suptitle(heading, fontsize=10, x=0.01, ha="left", parse_math=False)
-    scale(figure, per_row, ax=list(shown), shrink=0.8, aspect=30)
+    scale(figure, map, per_row, ax=list(shown), shrink=0.8, aspect=30)
+    across, down = axes_in_words(map)
     if n_heads == 1:
-        shown[0].set_title("keys: looked at →", fontsize=8, color=QUIET, loc="left")
-    shown[0].set_ylabel("queries", fontsize=8, color=QUIET)
-    figure.supxlabel(caption(weights), fontsize=8, color=QUIET)
+        shown[0].set_title(f"{across} →", fontsize=8, color=QUIET, loc="left", parse_math=False)
+    shown[0].set_ylabel(down, fontsize=8, color=QUIET, parse_math=False)
+    figure.supxlabel(caption(map), fontsize=8, color=QUIET, parse_math=False)
     return figure
 
 
-def draw_alone(ax, map: "AttentionMap", size: tuple[float, float]) -> None:
-    """The first head's map, with labels and numbers, on an axis of about that size in inches."""
+def draw_alone(ax, map: "AttentionMap", size: tuple[float, float], head: int = 0) -> None:
+    """One head's map, with labels and numbers, on an axis of about that size in inches."""
     weights, allowed = map.picture()
-    blocked = None if allowed is None else ~allowed[0]
-    _draw(ax, weights[0], blocked, False)
+    blocked = None if allowed is None else ~allowed[head]
+    _draw(ax, weights[head], blocked, False)
     _label(ax, map.queries, map.keys, *size, small=False)
-    n_q, n_k = weights[0].shape
+    n_q, n_k = weights[head].shape
     if size[0] / n_k >= 0.36 and size[1] / n_q >= 0.2:
-        _write_numbers(ax, weights[0], blocked, False)
+        _write_numbers(ax, weights[head], blocked, False)
 
 
 def side(cells: int, *, least: float, alone: bool = False) -> float:
@@ -144,18 +147,27 @@ def side(cells: int, *, least: float, alone: bool = False) -> float:
     return min(max(cells * (0.42 if alone else 0.2), least), 6.0 if alone else 2.2)
 
 
-def scale(figure: "Figure", per_row: bool, **where) -> None:
+def scale(figure: "Figure", map: "AttentionMap", per_row: bool, **where) -> None:
     """The legend of the colours, at a place that `figure.colorbar` takes."""
     from matplotlib.cm import ScalarMappable
 
     bar = figure.colorbar(ScalarMappable(cmap=COLOURS), **where)  # 0 to 1, as every map
-    bar.set_label("share of the row’s largest" if per_row else "weight", fontsize=8)
+    number = map.reading.number if map.reading else "weight"
+    bar.set_label("share of the row’s largest" if per_row else number, fontsize=8, parse_math=False)
     bar.ax.tick_params(labelsize=8)
 
 
-def caption(weights: np.ndarray) -> str:
-    """The sentence below every picture of weights `(heads, n_q, n_k)`."""
+def caption(map: "AttentionMap") -> str:
+    """The sentence below every picture of a map."""
+    weights, _ = map.picture()
+    if map.reading:
+        return filled(map.reading.caption, least=two(weights.min()), largest=two(weights.max()))
     return f"Each row is one query; {sums_in_words(weights)}."
+
+
+def axes_in_words(map: "AttentionMap") -> tuple[str, str]:
+    """What stands side by side, and what from top to bottom."""
+    return (map.reading.columns, map.reading.rows) if map.reading else ("keys: looked at", "queries")
 
 
 def scaled(weights: np.ndarray, per_row: bool) -> np.ndarray:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { readFrame } from "../../attention_core/live/page/frame.js";
-import { arithmetic, directionOf, inWords, sumsInWords } from "../../attention_core/live/page/words.js";
+import { arithmetic, captionOf, directionOf, gridName, hidden, inWords, rowInWords, sumsInWords } from "../../attention_core/live/page/words.js";
 import { float32, mask, sent } from "./frames.js";
 
 const cell = (row, column) => ({ head: 0, row, column });
@@ -24,6 +24,29 @@ test("small weights are told apart in words, from others and from the arithmetic
   assert.deepEqual(arithmetic(wrong, cell(0, 7)).at(-1), ["but the map", "0.0060", "another formula made this map"]);
   const leaking = readFrame(sent([[0.004, 0.996]], { allowed: mask([false, true]) }));
   assert.equal(inWords(leaking, cell(0, 0)).join(""), "“q0” may not look at “k0”, and yet gives it 0.0040.");
+});
+
+test("what is no attention weight is said in the map's own words", () => {
+  const reading = {
+    cell: "replacing {key} changes {query} in {number} of the cases", row: "What changes {query}, {largest} at most, {sum} in all",
+    caption: "From {least} to {largest}.", number: "effect", rows: "written", columns: "typed",
+  };
+  const rows = [[0.5, 1], [0, 0]];
+  const frame = readFrame(sent(rows, { reading, allowed: mask([true, true, false, true]), queries: ["{key}", "b"] }));
+  assert.equal(inWords(frame, cell(0, 0)).join(""), "replacing “k0” changes “{key}” in 0.50 of the cases");
+  assert.deepEqual(inWords(frame, cell(0, 0)).map((text, i) => (i % 2 ? text : "")).join("|"), "|replacing || changes || in || of the cases");
+  assert.equal(inWords(frame, cell(1, 0)).join(""), "“b” and “k0”: left out.");
+  assert.equal(rowInWords(frame, 0, 0).join(""), "What changes “{key}”, 1.00 at most, 1.50 in all");
+  assert.equal(captionOf(frame), "From 0.00 to 1.00.");
+  assert.equal(gridName(frame, "head 1"), "effect, head 1: rows are written, columns are typed");
+  assert.equal(hidden(frame), "left out");
+  const usual = readFrame(sent(rows));
+  assert.equal(usual.reading, null);
+  assert.equal(rowInWords(usual, 0, 0).join(""), "“q0” shares out 1.50");
+  assert.equal(rowInWords(usual, 0, 1).join(""), "“q1” may look nowhere: it shares out 0");
+  assert.equal(captionOf(usual), "Each row is one query; here rows sum to 1.50 … 1.50.");
+  assert.equal(gridName(usual, ""), "Attention weights: rows are queries, columns are keys");
+  assert.equal(hidden(usual), "may not look");
 });
 
 test("a sentence runs as its first letter does", () => {

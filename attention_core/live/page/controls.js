@@ -37,6 +37,10 @@ export function describeControls(root) {
     for (const group of explorer.querySelectorAll(".widget-toggle-buttons")) {
       set(group, { role: "group", "aria-label": group.querySelector(".widget-label")?.textContent ?? "" });
     }
+    for (const play of explorer.querySelectorAll(".widget-play")) {
+      const names = [play.querySelector(".fa-pause") ? "Pause" : "Play", "Back to the start", "Again and again"];
+      play.querySelectorAll("button").forEach((button, i) => set(button, { "aria-label": names[i], title: names[i] }));
+    }
     for (const button of explorer.querySelectorAll(".widget-toggle-button")) {
       set(button, { "aria-pressed": button.classList.contains("mod-active") });
     }

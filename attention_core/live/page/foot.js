@@ -1,7 +1,7 @@
 // The line under a map: what its rows are, its legend, and the reader's choices.
 
 import { element } from "./dom.js";
-import { sumsInWords } from "./words.js";
+import { captionOf, hidden } from "./words.js";
 
 /** @typedef {import("./frame.js").Frame} Frame */
 
@@ -17,7 +17,7 @@ export function makeFoot(root, gradient) {
   const high = element("span", "", legend);
   const mask = element("span", "ah-masked", legend);
   element("span", "ah-hatch", mask);
-  mask.append("may not look");
+  const masked = element("span", "", mask);
   const perRow = checkbox(tools, "each row on its own scale");
   const large = checkbox(tools, "projector");
   const saves = ["PNG", "SVG"].map((kind) => {
@@ -32,7 +32,8 @@ export function makeFoot(root, gradient) {
     show(frame, ownScales) {
       perRow.checked = ownScales;
       [low.textContent, high.textContent] = ownScales ? ["0", "row’s largest"] : ["0", "1"];
-      caption.textContent = `Each row is one query; ${sumsInWords(frame)}.`;
+      caption.textContent = captionOf(frame);
+      masked.textContent = hidden(frame);
       mask.hidden = !frame.allowed?.includes(0);
     },
   };

@@ -13,6 +13,17 @@ import { bytes, floats } from "./bytes.js";
  * @property {string[]} heads
  * @property {[string, number][]} steps the factors that made the scores out of query · key
  * @property {{ names: string[], query: DataView, key: DataView } | null} terms of that dot product
+ * @property {Reading | null} [reading]
+ */
+
+/**
+ * @typedef {object} Reading what the cells mean where they are no attention weights; slots in braces, see reading.py
+ * @property {string} cell
+ * @property {string} row
+ * @property {string} caption
+ * @property {string} number
+ * @property {string} rows
+ * @property {string} columns
  */
 
 /**
@@ -28,6 +39,7 @@ import { bytes, floats } from "./bytes.js";
  * @property {string[]} names of the heads
  * @property {[string, number][]} steps
  * @property {{ names: string[], query: Float32Array, key: Float32Array } | null} terms
+ * @property {Reading | null} reading
  */
 
 /** @typedef {{ head: number, row: number, column: number }} Cell */
@@ -43,7 +55,7 @@ import { bytes, floats } from "./bytes.js";
 /** @type {Frame} */
 export const NOTHING = {
   heads: 0, rows: 0, columns: 0, weights: new Float32Array(), scores: null, allowed: null,
-  queries: [], keys: [], names: [], steps: [], terms: null,
+  queries: [], keys: [], names: [], steps: [], terms: null, reading: null,
 };
 export const SAME = 672 * 2 ** -23; // agreement.py's: weights that differ by less are the same but for rounding
 const LARGEST_FLOAT = (2 - 2 ** -23) * 2 ** 127;
@@ -56,10 +68,11 @@ export function readFrame(sent) {
   if (!sent.shape) return NOTHING;
   const [heads, rows, columns] = sent.shape;
   if (rows === 0 || columns === 0) return NOTHING;
-  const { weights, scores, allowed, queries, keys, steps, terms } = sent;
+  const { weights, scores, allowed, queries, keys, steps, terms, reading } = sent;
   return {
     heads, rows, columns, queries, keys, names: sent.heads, steps,
     weights: floats(weights), scores: scores && floats(scores), allowed: allowed && bytes(allowed),
+    reading: reading ?? null,
     terms: terms && { names: terms.names, query: floats(terms.query), key: floats(terms.key) },
   };
 }

@@ -2,8 +2,9 @@
 
 import { element, place } from "./dom.js";
 import { at, rowOf, sumOf } from "./frame.js";
-import { GAP_FROM, LABEL_PITCH, thinned } from "./layout.js";
+import { GAP_FROM, pitchOf, thinned } from "./layout.js";
 import { two } from "./numbers.js";
+import { gridName } from "./words.js";
 
 /** @typedef {import("./frame.js").Frame} Frame */
 /** @typedef {import("./frame.js").Scene} Scene */
@@ -40,18 +41,18 @@ export function makeHead(parent, frame, head, size, withSums) {
   const field = element("div", `ah-field${Math.min(size.x, size.y) < GAP_FROM ? " ah-fine" : ""}`, box);
   field.style.width = `${width}px`;
   field.style.height = `${size.top + size.height + (withSums ? 26 : 4)}px`;
-  if (!many) nameAxes(field, size);
+  if (!many) nameAxes(field, frame, size);
   const cells = { left: size.left, top: size.top, width: size.width, height: size.height };
   const canvas = element("canvas", "ah-canvas", field, { "aria-hidden": "true" });
   place(canvas, cells);
   const labels = {
-    query: thinned(frame.rows, size.y).map((i) => ({ i, node: label(field, "query", frame.queries[i], i, size) })),
-    key: thinned(frame.columns, size.x).map((i) => ({ i, node: label(field, "key", frame.keys[i], i, size) })),
+    query: thinned(frame.rows, size.y, pitchOf(frame.queries, "down")).map((i) => ({ i, node: label(field, "query", frame.queries[i], i, size) })),
+    key: thinned(frame.columns, size.x, pitchOf(frame.keys, "across")).map((i) => ({ i, node: label(field, "key", frame.keys[i], i, size) })),
   };
   const sums = withSums ? makeSums(field, frame, size) : null;
   const grid = element("div", "ah-grid", field, {
     role: "grid", "aria-multiselectable": "true", "aria-rowcount": frame.rows, "aria-colcount": frame.columns,
-    "aria-label": `Attention weights${many ? `, ${name}` : ""}: rows are queries, columns are keys`,
+    "aria-label": gridName(frame, many ? name : ""),
   });
   place(grid, cells);
   const lit = ["ah-lit ah-lit-row", "ah-lit ah-lit-column", "ah-pin", "ah-pin", "ah-cell"].map((c) => element("div", c, field));
@@ -60,13 +61,13 @@ export function makeHead(parent, frame, head, size, withSums) {
   return { head, size, canvas, grid, cells: new Map(), lit, labels, here, sums };
 }
 
-/** @param {HTMLElement} field @param {Size} size */
-function nameAxes(field, size) {
+/** @param {HTMLElement} field @param {Frame} frame @param {Size} size */
+function nameAxes(field, { reading }, size) {
   const keys = element("span", "ah-axis", field);
-  keys.textContent = "keys: looked at →";
-  keys.style.left = `${size.left}px`;
+  keys.textContent = `${reading?.columns ?? "keys: looked at"} →`;
   const queries = element("span", "ah-axis", field);
-  queries.textContent = "queries ↓";
+  queries.textContent = `${reading?.rows ?? "queries"} ↓`;
+  keys.style.left = `${Math.max(size.left, 7 * queries.textContent.length)}px`; // beside it, however long its name is
   queries.style.top = `${size.top - 20}px`;
 }
 
@@ -125,14 +126,14 @@ export function showMarks({ size, lit, labels, here }, { frame, cursor, pinned }
   });
   moveLabel(here.query, "query", frame.queries[cursor.row], cursor.row, size);
   moveLabel(here.key, "key", frame.keys[cursor.column], cursor.column, size);
-  makeWay(labels.query, cursor.row, size.y);
-  makeWay(labels.key, cursor.column, size.x);
+  makeWay(labels.query, cursor.row, size.y, pitchOf(frame.queries, "down"));
+  makeWay(labels.key, cursor.column, size.x, pitchOf(frame.keys, "across"));
 }
 
 /**
  * For the cursor's own label.
- * @param {Labels} labels @param {number} i @param {number} pitch
+ * @param {Labels} labels @param {number} i @param {number} pitch @param {number} least
  */
-function makeWay(labels, i, pitch) {
-  for (const label of labels) label.node.hidden = Math.abs(label.i - i) * pitch < LABEL_PITCH;
+function makeWay(labels, i, pitch, least) {
+  for (const label of labels) label.node.hidden = Math.abs(label.i - i) * pitch < least;
 }

@@ -69,7 +69,8 @@ function render({ model, el }) {
     const { frame } = scene;
     const watched = root.closest(".attention-training"); // its curves and its map are seen at once
     const tallest = watched ? UNDER_CURVES * innerHeight : undefined;
-    const size = measure(frame, { width, projector: model.get("projector"), tallest });
+    const pairs = Boolean(root.closest(".attention-translation"));
+    const size = measure(frame, { width, projector: model.get("projector"), tallest, pairs });
     const focused = heads.findIndex((view) => view.grid.contains(document.activeElement));
     maps.replaceChildren();
     heads = frame.names.map((_, head) => makeHead(maps, frame, head, size, model.get("show_sums")));
@@ -165,8 +166,8 @@ function render({ model, el }) {
     scene.cursor = { head: Math.min(head, frame.heads - 1), row: Math.min(row, frame.rows - 1), column: Math.min(column, frame.columns - 1) };
     foot.large.checked = model.get("projector");
     root.classList.toggle("ah-projector", foot.large.checked);
-    const { names, queries, keys } = frame;
-    const making = JSON.stringify([names, queries, keys, width, model.get("show_sums"), foot.large.checked]);
+    const { names, queries, keys, reading } = frame;
+    const making = JSON.stringify([names, queries, keys, reading, width, model.get("show_sums"), foot.large.checked]);
     colours ??= readColours();
     if (making !== made) { made = making; layout(); }
     const perRow = scene.perRow = model.get("per_row");

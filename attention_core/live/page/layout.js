@@ -16,22 +16,26 @@ const LARGEST_CELL = { usual: 44, projector: 29 }; // px, before a projector enl
 const SINE = 0.643; // of the 40° at which they stand, as in heatmap.css
 const PROJECTOR = 1.6; // as in heatmap.css
 export const GAP_FROM = 9; // px: smaller cells touch
-export const LABEL_PITCH = 14; // px: labels that would stand closer are left out
+const LABEL_PITCH = { words: 14, across: 8, down: 10 }; // px: labels that would stand closer are left out; single letters may
 
 /**
- * @param {import("./frame.js").Frame} frame @param {{ width: number, projector: boolean, tallest?: number }} page @returns {Size}
+ * @param {import("./frame.js").Frame} frame
+ * @param {{ width: number, projector: boolean, tallest?: number, pairs?: boolean }} page pairs: two small maps fill the room
+ * @returns {Size}
  */
-export function measure(frame, { width, projector, tallest: most = 560 }) {
+export function measure(frame, { width, projector, tallest: most = 560, pairs = false }) {
   const many = frame.heads > 1;
   const room = width || 800;
   const largest = LARGEST_CELL[projector ? "projector" : "usual"];
   const labels = 18 + 7.2 * longest(frame.queries);
   const left = many ? Math.min(64, labels) : Math.max(64, Math.min(110, labels)); // 64: the caption
-  const widest = Math.min(many ? 250 : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
+  const small = pairs ? Math.max(250, room / 2 - 6) : 250;
+  const widest = Math.min(many ? small : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
   const tallest = many ? 250 - left : Math.min(560, most);
   let x = Math.min(largest, widest / frame.columns);
   let y = Math.min(largest, tallest / frame.rows);
-  if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
+  if (pairs) x = y = Math.floor(2 * Math.min(x, y)) / 2; // rows come and go while it is played
+  else if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
   const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longest(frame.keys));
   const keyWidth = (slant - (many ? 2 : 0)) / SINE; // what stands above them is not reached
   return {
@@ -45,10 +49,16 @@ export function measure(frame, { width, projector, tallest: most = 560 }) {
 const longest = (labels) => labels.reduce((most, label) => Math.max(most, label.length), 3);
 
 /**
- * Which of n labels are shown, a line each, when the lines stand `pitch` apart.
- * @param {number} n @param {number} pitch
+ * How far labels have to stand apart.
+ * @param {string[]} labels @param {"across" | "down"} way
  */
-export function thinned(n, pitch) {
-  const every = Math.ceil(LABEL_PITCH / pitch);
+export const pitchOf = (labels, way) => LABEL_PITCH[labels.every((label) => label.length < 2) ? way : "words"];
+
+/**
+ * Which of n labels are shown, a line each, when the lines stand `pitch` apart.
+ * @param {number} n @param {number} pitch @param {number} [least] that they need
+ */
+export function thinned(n, pitch, least = LABEL_PITCH.words) {
+  const every = Math.ceil(least / pitch);
   return Array.from({ length: Math.ceil(n / every) }, (_, i) => i * every);
 }

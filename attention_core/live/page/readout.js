@@ -2,12 +2,13 @@
 
 import { element, tableRow, worded } from "./dom.js";
 import { at, mayLook, rowOf, rowScale, sumOf } from "./frame.js";
-import { counted, quoted, two, weight, within } from "./numbers.js";
-import { arithmetic, inWords } from "./words.js";
+import { counted, weight, within } from "./numbers.js";
+import { arithmetic, hidden, inWords, rowInWords } from "./words.js";
 
 /** @typedef {import("./frame.js").Scene} Scene */
 
 const LARGEST = 6; // keys of a row that are listed; the rest are summed up
+const FEW = 3; // beside another map
 
 /**
  * Fills the panel; returns what shows a scene in it.
@@ -23,7 +24,7 @@ export function makeReadout(panel) {
 
   return (/** @type {Scene} */ scene) => {
     const { frame, cursor, pinned } = scene;
-    const parts = inWords(frame, cursor).map((text, i) => (i % 2 ? text : worded("em", text)));
+    const parts = marked(inWords(frame, cursor), (text) => worded("em", text));
     if (frame.heads > 1) parts.unshift(`${frame.names[cursor.head]}: `);
     const sentence = parts.map((part) => (typeof part === "string" ? part : part.textContent)).join("");
     if (say.textContent !== sentence) say.replaceChildren(...parts); // the same words are not read out again
@@ -42,7 +43,7 @@ function inHead({ frame, cursor, perRow }, head) {
   const here = head === cursor.head ? worded("em", frame.names[head]) : frame.names[head];
   const w = frame.weights[at(frame, cell)];
   const share = w / rowScale(frame, perRow, head, cursor.row);
-  const line = tableRow(mayLook(frame, cell) ? [here, weight(w), bar(share, 0, 1)] : [here, "may not look"]);
+  const line = tableRow(mayLook(frame, cell) ? [here, weight(w), bar(share, 0, 1)] : [here, hidden(frame)]);
   line.cells[0].style.maxWidth = "none"; // a head's name is read in full
   return line;
 }
@@ -53,22 +54,24 @@ function inHead({ frame, cursor, perRow }, head) {
  */
 function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   const shares = rows.map((row) => rowOf(frame, cursor.head, row));
-  const sums = shares.map(sumOf);
   heading.replaceChildren(...rows.flatMap((row, i) => [
-    i ? " · " : "", ...(rows.length > 1 ? [swatch(i)] : []), named(frame.queries[row], i, rows.length),
-    sums[i] === 0 ? " may look nowhere: it shares out 0" : ` shares out ${two(sums[i])}`,
+    i ? " · " : "", ...(rows.length > 1 ? [swatch(i)] : []),
+    ...marked(rowInWords(frame, cursor.head, row), (text) => named(text, i, rows.length)),
   ]));
   const largest = (/** @type {number} */ column) => Math.max(...shares.map((share) => share[column]));
   const columns = [...frame.keys.keys()].sort((a, b) => largest(b) - largest(a));
-  const others = columns.length > LARGEST + 1 ? columns.splice(LARGEST) : []; // a single one is listed itself
+  const most = bars.closest(".attention-translation") ? FEW : LARGEST;
+  const others = columns.length > most + 1 ? columns.splice(most) : []; // a single one is listed itself
   const scales = rows.map((row) => rowScale(frame, perRow, cursor.head, row));
   bars.replaceChildren(...columns.map((column) => tableRow([
     frame.keys[column], ...shares.flatMap((share, i) => [weight(share[column]), bar(share[column] / scales[i], i, rows.length)]),
   ])));
   if (!others.length) return;
-  const sum = (/** @type {Float32Array} */ share) => sumOf(others.map((column) => share[column]));
+  const each = (/** @type {Float32Array} */ share) => others.map((column) => share[column]);
+  // what is no share of a whole is not added up: the most that one of them has is said
+  const sum = (/** @type {Float32Array} */ share) => (frame.reading ? Math.max(...each(share)) : sumOf(each(share)));
   const rest = tableRow([
-    counted(others.length, "other", "others"),
+    counted(others.length, "other", "others") + (frame.reading ? ", at most" : ""),
     ...shares.flatMap((share, i) => [weight(sum(share)), perRow ? "" : bar(sum(share), i, rows.length)]), // no share of the largest
   ]);
   rest.className = "ah-others";
@@ -76,11 +79,17 @@ function showRows({ frame, cursor, perRow }, rows, heading, bars) {
 }
 
 /**
+ * A sentence's parts, of which every second one is plain.
+ * @param {string[]} parts @param {(text: string) => HTMLElement} mark @returns {(string | HTMLElement)[]}
+ */
+const marked = (parts, mark) => parts.map((text, i) => (i % 2 || !text ? text : mark(text))).filter((part) => part !== "");
+
+/**
  * The word that asks; of two, in the colour of its bars.
  * @param {string} word @param {number} i @param {number} of
  */
 function named(word, i, of) {
-  const node = worded("em", quoted(word));
+  const node = worded("em", word);
   if (of > 1) node.className = `ah-of-${i}`;
   return node;
 }

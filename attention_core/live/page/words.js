@@ -18,6 +18,15 @@ const LEFTWARDS = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script
 export const directionOf = (words) => (LEFTWARDS.test(words.join(" ").match(/\p{L}/u)?.[0] ?? "") ? "rtl" : "ltr");
 
 /**
+ * A sentence of a reading with these words in its slots; every second part is plain, the others are the words.
+ * @param {string} template @param {Record<string, string>} words @returns {string[]}
+ */
+export function filled(template, words) {
+  const parts = template.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? words[part] ?? `{${part}}` : part));
+  return ["", ...parts];
+}
+
+/**
  * Every second part is plain, the others matter.
  * @param {Frame} frame @param {Cell} cell
  */
@@ -25,9 +34,52 @@ export function inWords(frame, cell) {
   const query = quoted(frame.queries[cell.row]);
   const key = quoted(frame.keys[cell.column]);
   const w = frame.weights[at(frame, cell)];
+  if (frame.reading) {
+    return mayLook(frame, cell) ? filled(frame.reading.cell, { query, key, number: weight(w) }) : [query, " and ", key, `: ${hidden(frame)}.`];
+  }
   if (mayLook(frame, cell)) return [query, " gives ", weight(w), " of its attention to ", key, "."];
   const leak = same(w, 0) ? "" : `, and yet gives it ${weight(w)}`;
   return [query, " may not look at ", key, `${leak}.`];
+}
+
+/**
+ * What a hatched cell is called.
+ * @param {Frame} frame
+ */
+export const hidden = (frame) => (frame.reading ? "left out" : "may not look");
+
+/**
+ * The heading above a row's numbers, in parts as of `inWords`.
+ * @param {Frame} frame @param {number} head @param {number} row
+ */
+export function rowInWords(frame, head, row) {
+  const weights = rowOf(frame, head, row);
+  const query = quoted(frame.queries[row]);
+  const sum = sumOf(weights);
+  if (frame.reading) return filled(frame.reading.row, { query, sum: two(sum), largest: two(extreme(weights, Math.max)) });
+  return [query, sum === 0 ? " may look nowhere: it shares out 0" : ` shares out ${two(sum)}`];
+}
+
+/**
+ * The sentence below a map.
+ * @param {Frame} frame
+ */
+export function captionOf(frame) {
+  const { reading, weights } = frame;
+  if (!reading) return `Each row is one query; ${sumsInWords(frame)}.`;
+  return filled(reading.caption, { least: two(extreme(weights, Math.min)), largest: two(extreme(weights, Math.max)) }).join("");
+}
+
+/** @param {Float32Array} numbers @param {(a: number, b: number) => number} more */
+const extreme = (numbers, more) => numbers.reduce((most, x) => more(most, x));
+
+/**
+ * What the grid of a map is called.
+ * @param {Frame} frame @param {string} name of its head, or nothing
+ */
+export function gridName({ reading }, name) {
+  const [what, rows, columns] = reading ? [reading.number, reading.rows, reading.columns] : ["Attention weights", "queries", "keys"];
+  return `${what}${name && `, ${name}`}: rows are ${rows}, columns are ${columns}`;
 }
 
 /**
