@@ -65,6 +65,13 @@ def near(image, colour, within=12):
 # ---------------------------------------------------------------- what is shown
 
 
+def test_a_learned_map_tells_no_weight_in_its_repr():
+    trained = AttentionHeatmap(torch.full((2, 3, 4), 0.25), learned=True)
+    assert repr(trained) == "AttentionHeatmap(3 queries × 4 keys, 2 heads, learned)"
+    trained.weights = None
+    assert repr(trained) == "AttentionHeatmap(nothing to show)"
+
+
 def test_it_keeps_the_weights_in_float32_and_its_own_copy():
     assert AttentionHeatmap(WEIGHTS.double()).weights.dtype == torch.float32
     given_, array, allowed = WEIGHTS.clone(), WEIGHTS.clone().numpy(), causal_mask(2)

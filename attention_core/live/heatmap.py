@@ -44,7 +44,8 @@ class AttentionHeatmap(ForProjector, View):
         per_row: colour each row from 0 to its largest weight, not to 1; unless it is given, or set
             since, that is so from OWN_SCALE_FROM keys on. show_sums: of rows and columns.
         faded: numbers of heads whose maps are drawn pale, as their output is not used.
-        projector: large enough to be read from the back of a class.
+        projector: large enough to be read from the back of a class. learned: the repr tells no weight, as
+            those of a trained model differ from one processor to the next.
 
     Set `.weights` to repaint, or call `update` to change several things at once. `.pinned` holds the
     one or two query rows that the reader has pinned.
@@ -67,6 +68,7 @@ class AttentionHeatmap(ForProjector, View):
     per_row = traitlets.Bool(False).tag(sync=True)
     show_sums = traitlets.Bool(False).tag(sync=True)
     faded = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
+    learned = traitlets.Bool(False)
     pinned = traitlets.List(traitlets.Int(min=0), maxlen=2).tag(sync=True)
 
     def __init__(
@@ -192,7 +194,7 @@ class AttentionHeatmap(ForProjector, View):
         """What it shows, in one line that is the same on every machine."""
         if self.map is None or 0 in self.map.by_head.shape:
             return ": ".join(filter(None, ("nothing to show", " ".join(self.message.split()))))
-        return self.map.facts()
+        return self.map.facts(self.learned)
 
     def __repr__(self) -> str:
         return f"AttentionHeatmap({self.facts()})"

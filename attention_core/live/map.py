@@ -141,21 +141,27 @@ class AttentionMap:
             and {"names": list(terms[0]), "query": terms[1].tobytes(), "key": terms[2].tobytes()},
         }
 
-    def facts(self) -> str:
-        """What is shown, in one line that is the same on every machine."""
+    def facts(self, learned: bool = False) -> str:
+        """What is shown, in one line that is the same on every machine.
+
+        learned: the weights come out of a training, whose last digits are another processor's own; so no
+        weight is told.
+        """
         weights = _tensor(_by_head(self._weights))
         if weights.numel() == 0:
             return "nothing to show"
         n_heads, n_q, n_k = weights.shape
+        size = f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"
+        size += f", {n_heads} heads" if n_heads > 1 else ""
+        if learned:
+            return f"{size}, learned"
         # a tie goes to the first cell, whatever the last bits of another processor say
         first = int((weights.flatten() >= weights.nan_to_num(-1).max() - SAME).int().argmax())
         head, row, column = first // (n_q * n_k), first // n_k % n_q, first % n_k
         if self.reading:
             return self._facts_read(head, row, column)
         return (
-            f"{n_q} {'query' if n_q == 1 else 'queries'} × {n_k} {'key' if n_k == 1 else 'keys'}"
-            + (f", {n_heads} heads" if n_heads > 1 else "")
-            + f", row sums {_span(weights.sum(-1))}, largest {still.weight(weights[head, row, column])}: "
+            f"{size}, row sums {_span(weights.sum(-1))}, largest {still.weight(weights[head, row, column])}: "
             + f"“{self.queries[row]}” → “{self.keys[column]}”"
             + (f" in {self.heads[head]}" if n_heads > 1 else "")
         )

@@ -72,7 +72,7 @@ class TranslationExplorer(Explorer):
 
     def views(self) -> dict[str, widgets.Widget]:
         return {
-            "verdict": Strip(), "heatmap": AttentionHeatmap(None),
+            "verdict": Strip(), "heatmap": AttentionHeatmap(None, learned=True),
             "edits": AttentionHeatmap(None, title=CHANGES), "apart": Strip(),
         }  # fmt: skip
 
@@ -134,8 +134,8 @@ class TranslationExplorer(Explorer):
     def facts(self) -> str:
         if self.answer is None:
             return super().facts()
-        plain = [strip.content.plain.rstrip(".") for strip in (self.verdict, self.apart)]
-        return "; ".join(filter(None, (*plain, self.heatmap.facts())))
+        said = self.verdict.content.plain.rstrip(".")
+        return f"{said}; {self.heatmap.facts()}"
 
     def figure(self) -> "Figure":
         """Both maps side by side, and below them what is said."""
