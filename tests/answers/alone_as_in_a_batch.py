@@ -312,3 +312,16 @@ def without_the_size_of_a_difference(model):
 def not_a_verdict(model):
     alone, together = _both(model)
     return torch.isclose(alone, together)
+
+
+@known("not-every-logit")
+def one_letter_only(model):
+    alone, together = _both(model)
+    return bool((alone[:, 1] - together[:, 1]).abs().max() < 1e-5)
+
+
+@known("padding-in-front")
+def the_padding_first(model):
+    batch = torch.tensor([[0, 0, *SHORT], LONG])
+    together = _logits(model, batch, TARGET, (batch != 0)[:, None])
+    return torch.allclose(_logits(model, [SHORT], TARGET)[0], together[0], atol=1e-5)

@@ -488,3 +488,52 @@ def _never_asks(answer):
 @unlisted("asks the model", _never_asks)
 def nothing_but_ends(model, source, start, end, steps, allowed=None):
     return torch.full((len(source), steps), end)
+
+
+@known("all-places-added")
+def the_last_place_not_taken_out(model, source, start, end, steps, allowed=None):
+    read = torch.full((len(source), 1), start)
+    for _ in range(steps):
+        read = torch.cat((read, model(source, read, allowed)[0].argmax(-1)), 1)
+    return read[:, 1:]
+
+
+@known("one-step-only")
+def returned_in_the_loop(model, source, start, end, steps, allowed=None):
+    read = torch.full((len(source), 1), start)
+    for _ in range(steps):
+        read = torch.cat((read, model(source, read, allowed)[0][:, -1:].argmax(-1)), 1)
+        return read[:, 1:]
+
+
+@known("values-and-places")
+def max_for_argmax(model, source, start, end, steps, allowed=None):
+    read = torch.full((len(source), 1), start)
+    following = model(source, read, allowed)[0][:, -1].max(-1)
+    return torch.cat((read, following[:, None]), 1)
+
+
+@known("no-axis-to-join")
+def a_row_beside_a_table(model, source, start, end, steps, allowed=None):
+    read = torch.full((len(source), 1), start)
+    return torch.cat((read, model(source, read, allowed)[0][:, -1].argmax(-1)), 1)
+
+
+@known("rows-added")
+def joined_below(model, source, start, end, steps, allowed=None):
+    read = torch.full((len(source), 1), start)
+    for _ in range(steps):
+        read = torch.cat((read, model(source, read, allowed)[0][:, -1:].argmax(-1)))
+    return read
+
+
+@unlisted("padding hidden", _misses(lambda case, right: case.inputs[5] is not None))
+def told_at_first_only(model, source, start, end, steps, allowed=None):
+    read, ended = torch.full((len(source), 1), start), torch.zeros(len(source)).bool()
+    for _ in range(steps):
+        following = model(source, read, allowed)[0][:, -1].argmax(-1).masked_fill(ended, end)
+        ended, allowed = ended | (following == end), None
+        read = torch.cat((read, following[:, None]), 1)
+        if ended.all():
+            break
+    return read[:, 1:]

@@ -102,17 +102,21 @@ class _Rounds(_Model):
 
 
 class _Mixes(_Model):
-    """A model that hears the padding, by `share` of a place in the target; no weight shows it, and no sum."""
+    """A model that hears the padding, by `share` of a place in the target; no weight shows it, and no sum.
 
-    def __init__(self, share: Callable[[Tensor], Tensor]):
+    way: of what it hears, `(batch, n, 10)`, what becomes of it.
+    """
+
+    def __init__(self, share: Callable[[Tensor], Tensor], way: Callable | None = None):
         super().__init__()
-        self.share = share
+        self.share, self.way = share, way or (lambda off: off - off.mean(-1, keepdim=True))
 
     def answered(self, source: Tensor, target: Tensor, allowed: Tensor | None):
         logits, weights = super().answered(source, target, allowed)
         heard = super().answered(source, target, None)[0]
-        share, off = self.share(torch.arange(target.shape[-1]))[:, None], heard - logits
-        return logits + share * (off - off.mean(-1, keepdim=True)), weights
+        return logits + self.share(torch.arange(target.shape[-1]))[:, None] * self.way(
+            heard - logits
+        ), weights
 
 
 class _Together(_Model):
@@ -179,6 +183,7 @@ _LATER, _FIRST = (
     "a model that hears the padding, but for the first place of the target",
     "a model that hears the padding at the first place of the target only",
 )
+_FEW = "a model that hears the padding in a few of its logits"
 _TOGETHER = "a model that answers a sentence with a part of what it answers the others"
 _MODELS = {
     _RIGHT: _Model,
@@ -195,8 +200,15 @@ _MODELS = {
     "a model that counts the positions from the end": _counting_from_the_end,
     _LATER: lambda: _Mixes(lambda place: (place > 0).float()),
     _FIRST: lambda: _Mixes(lambda place: (place == 0).float()),
-    _MUCH: lambda: _Mixes(lambda place: torch.full(place.shape, 8.0)),
-    _LITTLE: lambda: _Mixes(lambda place: torch.full(place.shape, 0.02)),
+    _MUCH: lambda: _Mixes(lambda place: 0 * place + 8.0),
+    _LITTLE: lambda: _Mixes(lambda place: 0 * place + 0.02),
+    _FEW: lambda: _Mixes(lambda place: 0 * place + 1.0, lambda off: off * (torch.arange(10) > 6)),
+    "a model whose logits all rise with the padding": lambda: _Mixes(
+        lambda place: 0 * place + 1.0, torch.abs
+    ),
+    "a model whose logits all fall with the padding": lambda: _Mixes(
+        lambda place: 0 * place - 1.0, torch.abs
+    ),
     _TOGETHER: _Together,
 }
 
@@ -242,6 +254,10 @@ _SAID = {  # by the name of a mistake: words, and why
         "alone it asks about the longer sentence, which is not filled up; take the shorter one",
         "",
     ),
+    "padding-in-front": (
+        "the padding stands in front of the letters, which moves them; it comes after them",
+        "",
+    ),
     "never-alone": ("it never asks about the sentence that is filled up without its padding", ""),
     "other-target": ("alone and in the batch the target differs, so that every answer may", ""),
     "goes-by-weights": (
@@ -257,6 +273,7 @@ _SAID = {  # by the name of a mistake: words, and why
         "The likeliest letter may stay the same while its logit moves.",
     ),
     "target-too-short": ("its target has one place only: a leak may show at a later one", ""),
+    "not-every-logit": ("it compares some of the logits only; a leak may show in any of them", ""),
     "not-every-place": ("it compares some places of the target only; a leak may show at any of them", ""),
     "nothing-beside": (
         "its batch holds one sentence only: put a longer one beside the one that is filled up",
@@ -268,6 +285,7 @@ _LINES = {  # patterns of the line in which a mistake is made, if it is one alon
     "allowed-turned-round": r"==|~",
     "padding-not-hidden": r"allowed *=|mask|True",
     "letters-hidden": r"allowed *=|mask",
+    "not-every-logit": r"\[.*:.*\d.*\]",
     "not-every-place": r"\[.*(-1|0).*\]",
     "small-leak": r"argmax|max\(|atol|tol|[<>]|round",
     "negated": DECIDES,
@@ -309,6 +327,7 @@ def _by_asks(asked: list[_Ask]) -> str | None:
         "allowed-turned-round": shown and hidden,
         "padding-not-hidden": shown,
         "letters-hidden": hidden,
+        "padding-in-front": any((~ask.may[:, :-1] & ask.may[:, 1:]).any() for ask in asked),
         "long-only": not pairs and any(not row.beside and row.letters in beside for row in whole),
         "never-alone": not pairs,
         "other-target": not any(_begin_alike(one.target, other.target) for one, other in pairs),
@@ -329,6 +348,7 @@ def _by_verdicts(said: dict[str, bool], asked: list[_Ask]) -> str | None:
         "small-leak": finds and said.get(_LITTLE),
         "target-too-short": said.get(_LATER) and all(ask.target.shape[-1] < 2 for ask in asked),
         "not-every-place": finds and said.get(_LATER) != said.get(_FIRST),
+        "not-every-logit": finds and said.get(_FEW),
         "nothing-beside": finds and said.get(_TOGETHER) and alone,
     }
     return next((name for name, holds in rules.items() if holds), None)

@@ -113,8 +113,8 @@ _LAST = "Logits are (batch, n, vocabulary): those of the last place, logits[:, -
 _BATCH = "Each sentence has a token of its own: torch.cat adds (batch, 1) to what was read, (batch, n)."
 _HIDDEN = "allowed goes to the model as it is: model(source, read, allowed)."
 _CASES = (  # words, seed of the table, letters of each source, start, end, steps, stage, hint
-    ("1 sentence, which ends after 3 tokens", 31, (4,), 1, 2, 6, 0, _LAST),
-    ("1 sentence, which does not end within 4 steps", 10, (5,), 4, 3, 4, 0, _LAST),
+    ("1 sentence, which ends after 3 tokens", 791, (4,), 1, 2, 6, 0, _LAST),
+    ("1 sentence, which does not end within 4 steps", 288, (7,), 4, 3, 4, 0, _LAST),
     ("2 sentences, of 2 and of 5 tokens", 497, (4, 4), 5, 0, 7, 1, _BATCH),
     ("3 sentences, of which the first ends last", 8598, (4, 4, 4), 1, 2, 9, 1, _BATCH),
     ("2 sentences, of which one does not end within 5 steps", 196, (5, 5), 3, 6, 5, 1, _BATCH),
@@ -213,7 +213,7 @@ def _reads(what: Callable) -> dict:
 
 
 def _picks(one: Callable) -> dict:
-    return {"pick": lambda logits, weights: one(logits, weights).expand(len(logits))}
+    return {"pick": lambda logits, weights: one(logits, weights)}
 
 
 def _fills(fill: Callable) -> dict:
@@ -254,6 +254,8 @@ _WORDS = {
     "filled-with-something-else": "after its end a sentence is filled with another token; it should be end",
     "start-kept": "start is in the answer; it is only read",
     "token-lost": "a token that is written is missing from the answer; all are in it, the last end, too",
+    "all-places-added": "the likeliest at every place is added; only what follows the last place is new",
+    "one-step-only": "it writes one token: does the return stand in the loop?",
     "one-step-more": "it writes one token more than steps where a sentence does not end",
     "one-step-fewer": "it writes one token fewer than steps where a sentence does not end",
     "steps-ignored": "where a sentence does not end, it goes on; it should stop after so many steps",
@@ -288,12 +290,12 @@ _CHANGES: dict[str, tuple[dict, ...]] = {
     "reads-what-is-empty": tuple(map(_beyond, (0, 1, None))),
     "over-places": (_picks(lambda logits, weights: logits.argmax(1)[:, -1]),),
     "over-the-batch": (
-        _picks(lambda logits, weights: logits[:, -1].argmax()),
-        _picks(lambda logits, weights: logits.argmax()),
+        _picks(lambda logits, weights: logits[:, -1].argmax().expand(len(logits))),
+        _picks(lambda logits, weights: logits.argmax().expand(len(logits))),
     ),
     "least-likely": (_picks(lambda logits, weights: logits[:, -1].argmin(-1)),),
     "weights-for-logits": (_picks(lambda logits, weights: weights[:, -1].argmax(-1)),),
-    "first-sentence-for-all": (_picks(lambda logits, weights: logits[0, -1].argmax()),),
+    "first-sentence-for-all": (_picks(lambda logits, weights: logits[0, -1].argmax().expand(len(logits))),),
     "end-not-written": ({"late": False},),
     "one-end-stops-all": (
         *(_stops(lambda ended, now: ended.any(), late) for late in (True, False)),
@@ -316,9 +318,17 @@ _CHANGES: dict[str, tuple[dict, ...]] = {
         _gives(lambda read, part=part: read[:, 1:][:, part])
         for part in (slice(-1), slice(1, None), slice(-1, None))
     ),
+    "all-places-added": (
+        _picks(lambda logits, weights: logits.argmax(-1))
+        | _AS_IT_IS
+        | _NEVER
+        | {"over": lambda ended, following, end: ended}
+        | {"add": lambda read, following: torch.cat((read, following), -1)},
+    ),
+    "one-step-only": ({"times": lambda steps: 1},),
     "one-step-more": ({"times": lambda steps: steps + 1},),
     "one-step-fewer": ({"times": lambda steps: steps - 1},),
-    "steps-ignored": tuple({"times": lambda steps, n=n: n} for n in (_MOST, 10, 11, 12, 20, 30, 50)),
+    "steps-ignored": tuple({"times": lambda steps, n=n: n} for n in (_MOST, 7, 10, 11, 12, 20, 30, 50)),
     "no-batch-axis": (_gives(lambda read: read[:, 1:].squeeze()), _gives(lambda read: read[0, 1:])),
     "allowed-not-handed-on": ({"mask": lambda allowed: None},),
     "allowed-turned-round": ({"mask": lambda allowed: None if allowed is None else ~allowed},),
@@ -327,14 +337,14 @@ _LINES = {  # patterns of the learner's line, and the mistakes that are made in 
     r"model\(": "reads-only-start reads-only-the-last start-dropped one-token-behind all-at-once "
     "reads-the-source weights-for-logits allowed-not-handed-on allowed-turned-round",
     r"zeros|ones|full|tensor\(": "start-not-read",
-    r"cat\(": "new-in-front",
+    r"cat\(": "new-in-front all-places-added",
     r"\[:, *-1": "reads-what-is-empty",
     r"argmax|max\(|argmin|min\(": "over-places over-the-batch least-likely",
     r"\[0\b|\.item\(": "first-sentence-for-all",
     r"\b(if|while)\b.*(all\(|any\(|\[-?\d\]|\b(end|ended|done)\b)": "end-not-written one-end-stops-all",
     r"== *end": "end-forgotten",
     r"masked_fill|where|\*": "filled-with-something-else",
-    r"\breturn\b": "start-kept token-lost no-batch-axis",
+    r"\breturn\b": "start-kept token-lost no-batch-axis one-step-only",
     r"range\(|while": "one-step-more one-step-fewer steps-ignored",
 }
 
@@ -348,37 +358,55 @@ def _bugs() -> tuple[Bug, ...]:
 
 
 _RAISED = tuple(
-    Raised(name, words, "", message, "", asked)
-    for name, words, message, asked in (
+    Raised(name, words, "", message, line)
+    for name, words, message, line in (
         (
             "not-unpacked",
             "the model returns a pair, (logits, weights), which is used as if it were the logits: unpack it",
             r"'tuple' object|tuple indices",
-            bool,
+            r"model\(|logit|out|pred|scores",
+        ),
+        (
+            "values-and-places",
+            "max with a dim gives the values and their places; take .indices, or use argmax",
+            r"'tuple' object|tuple indices|return_types",
+            r"",
+        ),
+        (
+            "no-axis-to-join",
+            "what was read is (batch, n): a new token has to be (batch, 1), as of logits[:, -1:]",
+            r"Tensors must have same number of dimensions",
+            r"cat",
         ),
         (
             "one-start-for-all",
             "what is read first has one row; it needs one for each sentence of the batch",
+            r"source has \d+ sentences but target 1$",
+            r"",
+        ),
+        (
+            "rows-added",
+            "what is read has more rows than there are sentences: a new token is joined along dim=-1",
             r"source has \d+ sentences but target",
-            bool,
+            r"",
         ),
         (
             "batch-of-one",
-            "this is made for one sentence; in a batch each has its own token, and its own end",
+            "this is made for one sentence; in a batch each has a token, and an end, of its own",
             r"cannot be converted to Scalar|more than one value is ambiguous|only one element",
-            lambda inputs: len(inputs[1]) > 1,
+            r"",
         ),
         (
             "nothing-to-read",
             "the model is given nothing to read at first; start is what it reads",
             r"target is empty",
-            bool,
+            r"",
         ),
         (
             "not-tokens",
             "what the model is given to read is not whole numbers, (batch, n)",
             r"target must (be whole|have shape)",
-            bool,
+            r"",
         ),
     )
 )
@@ -394,7 +422,7 @@ _NOT_WHOLE = "the tokens are right, but they are {dtype}; tokens are whole numbe
 def _about_writing(trials: list[Trial], _answer) -> Iterator[Verdict]:
     """Of what was written and read: is it read, from start on, and is each token the likeliest?"""
     trial = next(t for t in trials if not t.right)
-    model, source, start, end, *_ = trial.case.inputs
+    model, source, start, end, steps, allowed = trial.case.inputs
     asked, written = trial.subject[0].asked[model], trial.got
     if not asked:
         yield Verdict("asks the model", False, "it never calls model(source, read)")
@@ -408,6 +436,10 @@ def _about_writing(trials: list[Trial], _answer) -> Iterator[Verdict]:
             return
         if len(asked) <= i or len(asked[i].source) != len(source):
             return  # sentence by sentence, say: what belongs to which step is not known
+        if allowed is not None and not (asked[i].allowed is not None and (asked[i].allowed == allowed).all()):
+            said = f"for token {i} the model is told something else than allowed, or nothing"
+            yield Verdict("padding hidden", False, said)
+            return
         read = asked[i].target[:, : i + 1]
         if read.shape != wanted.shape or (row := _first((read != wanted).any(-1) & ~ended)) is not None:
             row = _first(~ended) if read.shape != wanted.shape else row
@@ -420,6 +452,9 @@ def _about_writing(trials: list[Trial], _answer) -> Iterator[Verdict]:
             said = f"token {i} of sentence {row} is {token[row]}; the likeliest is {likeliest[row]}"
             yield Verdict("likeliest token", False, said)
             return
+    if written.shape[-1] < steps and (row := _first((written != end).all(-1))) is not None:
+        said = f"sentence {row} has no end, yet it writes {written.shape[-1]} of {steps} tokens"
+        yield Verdict("goes on to the end", False, said)
 
 
 def _first(holds: Tensor) -> int | None:
