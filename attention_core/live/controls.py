@@ -127,17 +127,17 @@ def player(label: str, most: Callable[["Explorer"], int], *, follows: str, width
 
         def to_widget(_change=None) -> None:
             value, end = getattr(explorer, name), most(explorer)
+            for one in (made, play):  # first the ends: the page's link would cut a value off at the other's
+                one.max = max(end, value)
             for one in (made, play):
-                with one.hold_sync():
-                    one.max = max(end, value)
-                    one.value = value
+                one.value = value
 
         to_widget()
         explorer.observe(to_widget, [name, follows])
         made.observe(lambda change: setattr(explorer, name, change.new), "value")
         every = lambda: [_step(explorer, name, x, x) for x in range(made.max + 1)]  # noqa: E731
         explorer.dials[name] = Dial((name,), made, "value", every)
-        both = widgets.HBox([made, play])
+        both = widgets.HBox([made, play], layout={"overflow": "visible"})
         both.link = widgets.jslink((made, "value"), (play, "value"))  # the page plays without the kernel
         return both
 

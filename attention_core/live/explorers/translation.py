@@ -26,7 +26,7 @@ LOOKS, CHANGES = "Where the decoder looked", "What an edit changes"
 EFFECT = Reading(
     cell="Replacing {key} changes {query} in {number} of the cases.",
     row="What changes {query}",
-    caption="Each letter typed is replaced by others of its kind: how often does the letter written change?",
+    caption="Each letter typed gives way to others of its kind, one at a time.",
     number="share changed",
     rows="written",
     columns="typed",
@@ -54,7 +54,7 @@ class TranslationExplorer(Explorer):
     """
 
     model = traitlets.Any()
-    text = traitlets.Unicode().tag(control=text("Date", width="22em"))
+    text = traitlets.Unicode().tag(control=text("Date", width="24em"))
     written = traitlets.Int(None, allow_none=True, min=0).tag(
         control=player("Letters written", lambda explorer: explorer.most, follows="answer")
     )
@@ -100,8 +100,8 @@ class TranslationExplorer(Explorer):
         return len(done.cross) if (done := self._translated()) else 1
 
     def settle(self, name: str | None) -> None:
-        if name is None:
-            self.layer = self.layers - 1 if self.layer is None else self.layer
+        if self.layer is None and (done := self._translated()):
+            self.layer = len(done.cross) - 1
         if name not in (None, "written", "layer") or self.written is None:
             self.written = self.most  # all of a new translation
         self.written = min(self.written, self.most)
@@ -109,7 +109,8 @@ class TranslationExplorer(Explorer):
     def compute(self, model, text, task, look_up, written, layer):
         done = self._done(model, text, task, look_up)
         letters, sources = done.letters[:written], [_seen(letter) for letter in text.lower()]
-        every = done.cross[min(layer, len(done.cross) - 1)]
+        last = len(done.cross) - 1
+        every = done.cross[last if layer is None else min(layer, last)]
         weights, effect = every[:, :written], done.effect[:written]
         said = {"answer": "".join(done.letters), "verdict": Words(_verdict(task, text, done))}
         if not letters:
@@ -197,11 +198,8 @@ def _verdict(task, text: str, done: Translated) -> str:
         right = task.translate(text)
     except ValueError as none:
         return f"{written} was written. {none}: there is no right answer."
-    return (
-        f"{written} is exactly right."
-        if answer == right and done.ended
-        else f"{written} is wrong: **{right}** is right."
-    )
+    exactly = answer == right and done.ended
+    return f"{written} is exactly right." if exactly else f"{written} is wrong: **{right}** is right."
 
 
 def _apart(weights: Tensor, effect: Tensor, letters: tuple[str, ...], sources: list[str]) -> str:
