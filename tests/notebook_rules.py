@@ -1,7 +1,9 @@
 """What a stored lesson owes its reader, as rules over one notebook: pure, so that each can be tested."""
 
 import ast
+import contextlib
 import re
+import symtable
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
@@ -26,6 +28,7 @@ _UNFOLLOWED = re.compile(r"@interact\b|\b(interact(ive(_output)?)?|Output)\(|\b(
 _SOLUTION = re.compile(r"<summary>\s*Solution")
 _REVEAL = re.compile(r"(\w+)\.reveal\(")
 _WHY = re.compile(r"\bwhy=")
+_MOVED = re.compile(r"^(\w+) = \w+(?:Explorer|View)\(", re.MULTILINE)
 _PREDICT = re.compile(r"^(\w+) = predict\(", re.MULTILINE)
 _LINK = re.compile(r"(?:\]\(|href=[\"'])([^)\"'#\s]+\.ipynb)")
 _HEADING = re.compile(r" {0,3}(#{1,6})\s|\s*<h([1-6])\b", re.IGNORECASE)
@@ -140,6 +143,29 @@ def unspoiled_predictions(book: NotebookNode) -> Iterator[str]:
         asked |= set(_PREDICT.findall(cell.source))
 
 
+def lasting_reveals(book: NotebookNode) -> Iterator[str]:
+    """A reveal says the same whenever it is run: what it reads one cell makes, and no reader moves."""
+    made, moved, cells = {}, set(), list(enumerate(_code(book)))
+    for n, cell in cells:
+        with contextlib.suppress(SyntaxError):  # which another rule tells
+            top = symtable.symtable(cell.source, "cell", "exec")
+            for name in (one.get_name() for one in top.get_symbols() if one.is_assigned()):
+                made.setdefault(name, {})[n] = cell.get("id", "")
+        moved |= set(_MOVED.findall(cell.source))
+    for n, cell in cells:
+        if not _REVEAL.search(cell.source):
+            continue
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        own = {node.arg for node in nodes if isinstance(node, ast.arg)}  # of a lambda
+        names = {node.id for node in nodes if isinstance(node, ast.Name)} - own
+        for name in sorted(name for name in names & set(made) if n not in made[name]):
+            if len(made[name]) > 1:
+                several = ", ".join(made[name].values())
+                yield f"{cell.id}: reads {name}, which several cells make: {several}"
+            elif name in moved:
+                yield f"{cell.id}: reads {name}, which the reader moves: keep what it was, a cell before"
+
+
 def short_cells(book: NotebookNode) -> Iterator[str]:
     """Code that can be read from the back of a classroom."""
     for cell in _code(book):
@@ -204,6 +230,7 @@ RULES: tuple[Callable[[NotebookNode], Iterator[str]], ...] = (
     ids,
     pictures,
     unspoiled_predictions,
+    lasting_reveals,
     short_cells,
     small_file,
     clean_run,

@@ -157,6 +157,20 @@ BREAKAGES = {
         change(8, source="# what it was\nprint(1)\nguess.reveal(1)\ndone = 1"),
         "answer: what the experiment shows stands in the cell before",
     ),
+    "a reveal of what a later cell makes anew": (
+        lambda book: [
+            change(6, source="x = 2")(book),
+            change(8, source="# what it was\nguess.reveal(x, why='So.')\ndone = 1")(book),
+        ],
+        "answer: reads x, which several cells make: make, quiet",
+    ),
+    "a reveal of what the reader moves": (
+        lambda book: [
+            change(6, source="mine = LookUpExplorer()")(book),
+            change(8, source="# what it was\nguess.reveal(mine.weights)\ndone = 1")(book),
+        ],
+        "answer: reads mine, which the reader moves",
+    ),
     "a long cell": (change(1, source="x = 1\n" * (LINES + 1)), "make: has 26 lines, more than 25"),
     "a wide cell": (change(1, source="x = 1 #" + "-" * COLUMNS), "make: is 107 columns wide, more than 100"),
     "a large file": (outputs(result(png="A" * BYTES)), "KB, more than 600"),

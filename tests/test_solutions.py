@@ -107,3 +107,97 @@ def test_untouched_stubs_are_not_started(name):
     for exercise in exercises(book):
         (result,) = cell_named(book, f"check-{exercise}").outputs
         assert "not started" in result.data["text/plain"]
+
+
+# --- right, but in a style of its own: what the page does with such an answer
+
+ODD = {
+    "a softmax that writes into its scores": (
+        "01_self_attention.ipynb",
+        {
+            "softmax": """def softmax(scores):
+    scores -= scores.amax(dim=-1, keepdim=True)
+    scores.exp_()
+    scores /= scores.sum(dim=-1, keepdim=True)
+    return scores"""
+        },
+        "axis-sums",
+        "over queries  rows sum to 0.87 … 1.21",
+    ),
+    "attention in float64": (
+        "01_self_attention.ipynb",
+        {
+            "attention": """def scaled_dot_product_attention(query, key, value, allowed=None):
+    doubled = (x.double() for x in (query, key, value))
+    return attention_core.scaled_dot_product_attention(*doubled, allowed)"""
+        },
+        "hull-run",
+        "outside the hull: 0 of 2000",
+    ),
+    "positions in float64, and a rotation that writes into x": (
+        "03_positional_encoding.ipynb",
+        {
+            "sinusoidal-table": """def my_sinusoidal_table(n, dim, base=10000.0):
+    return sinusoidal_table(n, dim, base, dtype=torch.float64)""",
+            "rotate": """def rotate(x, base=10000.0):
+    angles = torch.arange(x.shape[-2])[:, None] * base ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
+    a, b = x[..., 0::2].clone(), x[..., 1::2].clone()
+    x[..., 0::2] = a * angles.cos() - b * angles.sin()
+    x[..., 1::2] = a * angles.sin() + b * angles.cos()
+    return x""",
+            "alibi-bias": """def alibi_bias(num_heads, n):
+    apart = (torch.arange(n)[:, None] - torch.arange(n)).abs().double()
+    return torch.stack([-apart * 2.0 ** (-8 * k / num_heads) for k in range(1, num_heads + 1)])""",
+        },
+        "run-beyond",
+        "ALiBi",
+    ),
+    "a step that returns a plain number": (
+        "04_learning_to_attend.ipynb",
+        {
+            "training-step": """def learn(model, optimiser, x, y):
+    optimiser.zero_grad()
+    loss = cross_entropy(model(x)[0].flatten(0, 1), y.flatten())
+    loss.backward()
+    optimiser.step()
+    return loss.item()"""
+        },
+        "dare-training-step",
+        "after 150 steps",
+    ),
+    "a step that stops": (
+        "04_learning_to_attend.ipynb",
+        {"training-step": "def learn(model, optimiser, x, y):\n    return 1 / 0"},
+        "dare-training-step",
+        "no training: it stopped with ZeroDivisionError",
+    ),
+    "a block that writes over what a gradient needs": (
+        "04_learning_to_attend.ipynb",
+        {
+            "pre-norm": """class PreNorm(SaysPreNorm):
+    def forward(self, x, allowed=None, *, need_weights=True):
+        attended, weights = self.attention(self.norm_1(x), allowed=allowed)
+        x += attended
+        return x + self.feed_forward(self.norm_2(x)), weights"""
+        },
+        "mended",
+        "your block cannot be trained",
+    ),
+}
+
+
+@pytest.mark.parametrize("style", ODD)
+@pytest.mark.timeout(300)
+def test_the_page_goes_on_with_an_answer_in_a_style_of_its_own(style):
+    name, answers, asked, said = ODD[style]
+    book = read(name)
+    for exercise, source in answers.items():
+        cell_named(book, f"exercise-{exercise}").source = source
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r"batches\([123]\d\d", "batches(20", cell.source)  # enough to go through it
+            cell.source = cell.source.replace("steps=200", "steps=2")
+    book.cells = needed(book, [asked])
+    run(book)
+    outputs = cell_named(book, asked).outputs
+    assert said in "".join(output.get("text", "") for output in outputs), outputs

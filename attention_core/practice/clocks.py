@@ -6,10 +6,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attention_core.practice.exercise import Bug
+from attention_core.practice.exercise import SAME, Bug
 
 _POWER = (r"\*\*|pow\(|exp\(",)
-_SURE = {"one-clock": (r"// *dim",)}
+_RATE = r"(omega\w*|freq\w*|inv_freq|rates?|w)\b"  # what learners call base^(−2i/dim)
+_SURE = {
+    "one-clock": (r"// *dim",),
+    "base-over": (rf"/ *\(? *{_RATE}", r"\* *\(?base *\*\* *\(?[^-( ]", rf"\b{_RATE} *=.*(\*\*|pow\(|exp\()"),
+}
+_NEAR = {"base-over": 0.02}  # turns of thousands are off by as much in float32, each way of writing otherwise
 _FIXED = (8, 10, 12, 16, 32, 48, 60, 64, 100, 128, 256, 512)  # widths that somebody may have written
 
 
@@ -78,6 +83,7 @@ def bugs_of_angles(function: Callable) -> tuple[Bug, ...]:
             look_at,
             tuple(changed(function, **change) for change in changes),
             _SURE.get(name, ()),
+            _NEAR.get(name, SAME),
         )
         for name, words, why, look_at, *changes in _ANGLES
     )
@@ -169,8 +175,7 @@ _ANGLES = (
         "angles are multiplied by base^(2i/dim); they should be divided by it",
         "",
         _POWER,
-        # in both precisions: turns of thousands differ visibly between them
-        *({"exponent": lambda i, dim, n: -2 * i / dim, "dtype": of} for of in (torch.float64, torch.float32)),
+        {"exponent": lambda i, dim, n: -2 * i / dim},
     ),
     (
         "one-clock",

@@ -65,6 +65,7 @@ class Bug:
     words: completes the sentence of a result. why: what goes wrong because of it, or "". look_at: patterns
     for the learner's line, the best first. functions: variants, each taking what the reference takes. sure:
     patterns of lines that make this mistake and no other, as a loop that ends too early does; tried first.
+    near: how far apart two who make it may be, where it makes rounding visible.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Bug:
     look_at: tuple[str, ...]
     functions: tuple[Callable, ...]
     sure: tuple[str, ...] = ()
+    near: float = SAME
 
 
 @dataclass(frozen=True)
@@ -225,13 +227,13 @@ class Exercise:
         example = self._example(compared[0], answer)
         for bug in self.bugs:
             for wrong in bug.functions:
-                if all(self._is(wrong, t) for t in known):
+                if all(self._is(wrong, t, bug.near) for t in known):
                     why = (bug.why,) if bug.why else ()
                     where = self._where(compared[0], answer, bug, wrong)
                     return Result(self.name, "wrong", bug.words, bug.name, why, example=example, where=where)
         return replace(self._unknown(compared[0], known, answer), example=example)
 
-    def _is(self, wrong: Callable, trial: Trial) -> bool:
+    def _is(self, wrong: Callable, trial: Trial, near: float) -> bool:
         """Whether the learner's answer is what this wrong version computes."""
         first, case = trial.subject[1], trial.case
         made = self._known.get((wrong, case.words)) if not first else None  # the same for every answer
@@ -242,7 +244,7 @@ class Exercise:
                 made = ...
             if not first:
                 self._known[wrong, case.words] = made
-        return made is not ... and same(trial.got, made, case.near)
+        return made is not ... and same(trial.got, made, max(near, case.near))
 
     def _where(self, trial: Trial, answer, bug: Bug, wrong: Callable) -> tuple[int, str] | None:
         """The learner's line to look at; none where what is wrong is that a line is missing."""
@@ -251,7 +253,7 @@ class Exercise:
         if sure := line_to_look_at(answer, *bug.sure):
             return sure
         (function, first), case = trial.subject, trial.case
-        alike = functools.partial(same, near=case.near)
+        alike = functools.partial(same, near=max(bug.near, case.near))
         made = wrong_line(answer, function, self.reference, wrong, first, case.inputs, alike)
         return made or line_to_look_at(answer, *bug.look_at)
 

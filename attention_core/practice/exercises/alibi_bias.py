@@ -11,7 +11,7 @@ from attention_core.practice.exercise import Bug, Case, Exercise, Trial
 from attention_core.probes import Verdict
 
 _SLOPES = (r"\*\*|pow\(|exp2?\(|linspace|logspace",)
-_SHOULD = "they should be 2^(−8h/H)"
+_SHOULD = "they should be 2^(−8k/H), k from 1"
 _LENGTHS = (8, 9, 10, 16, 32, 60, 64, 100, 128)  # beside 12, that somebody may have written
 
 
@@ -151,19 +151,19 @@ def _about_prices(trials: list[Trial], _answer) -> Iterator[Verdict]:
     found = []
     if (own.abs() > near).any():
         h, p = (own.abs() > near).nonzero()[0].tolist()
-        said = f"head {h + 1} adds {_exactly(own[h, p])} for word {p} and itself"
+        said = f"head {h} adds {_exactly(own[h, p])} for word {p} and itself"
         found.append(Verdict("a word itself costs nothing", False, said))
     if (apart > near).any():
         h, p, q = (apart > near).nonzero()[0].tolist()
         one, other = _exactly(got[h, p, q]), _exactly(got[h, q, p])
-        said = f"head {h + 1} adds {one} at ({p}, {q}), and {other} at ({q}, {p})"
+        said = f"head {h} adds {one} at ({p}, {q}), and {other} at ({q}, {p})"
         found.append(Verdict("both sides cost the same", False, said))
     if not found and got.shape[-1] > 1:
         pays, should = -got[:, 0, 1], -wanted[:, 0, 1]
         off = (pays - should).abs() > near
         if off.any():
             h = int(off.nonzero()[0])
-            said = f"head {h + 1} pays {_exactly(pays[h])} for a distance of 1, not {_exactly(should[h])}"
+            said = f"head {h} pays {_exactly(pays[h])} for a distance of 1, not {_exactly(should[h])}"
             found.append(Verdict("the slope of each head", False, said))
     yield from found
 
@@ -194,42 +194,42 @@ alibi_bias = Exercise(
         ),
         Bug(
             "slopes-inverted",
-            "slopes are 2^(+8h/H), for H heads, so they grow beyond 1; " + _SHOULD,
+            "slopes are 2^(+8k/H), for H heads, so they grow beyond 1; " + _SHOULD,
             "",
             _SLOPES,
             (_with(exponent=lambda h, heads, n: 8 * h / heads),),
         ),
         Bug(
             "heads-from-0",
-            "heads are counted from 0, so the first slope is 1; it should be 2^(−8/H), for H heads",
+            "k is counted from 0, so the first slope is 1; it should be 2^(−8/H), for H heads",
             "",
             _SLOPES,
             (_with(heads=lambda h: h - 1),),
         ),
         Bug(
             "eight-forgotten",
-            f"slopes are 2^(−h/H), for H heads; {_SHOULD}",
+            f"slopes are 2^(−k/H), for H heads; {_SHOULD}",
             "",
             _SLOPES,
             (_with(exponent=lambda h, heads, n: -h / heads),),
         ),
         Bug(
             "number-of-heads-forgotten",
-            f"slopes are 2^(−h), however many heads H there are; {_SHOULD}",
+            f"slopes are 2^(−k), however many heads H there are; {_SHOULD}",
             "They agree for 8 heads only.",
             _SLOPES,
             (_without_heads,),
         ),
         Bug(
             "eight-over-h",
-            f"slopes are 2^(−8/h); {_SHOULD}, for H heads",
+            f"slopes are 2^(−8/k); {_SHOULD}, for H heads",
             "",
             _SLOPES,
             (_with(exponent=lambda h, heads, n: -8 / h),),
         ),
         Bug(
             "eight-times-h",
-            f"slopes are 2^(−8h); {_SHOULD}, for H heads",
+            f"slopes are 2^(−8k); {_SHOULD}, for H heads",
             "",
             _SLOPES,
             (_with(exponent=lambda h, heads, n: -8.0 * h),),
@@ -243,7 +243,7 @@ alibi_bias = Exercise(
         ),
         Bug(
             "whole-exponents",
-            "the exponent is made a whole number, as // does; slopes should be 2^(−8h/H), with /",
+            "the exponent is made a whole number, as // does; slopes should be 2^(−8k/H), with /",
             "Up to 8 heads nothing is lost by it, as 8/H is a whole number there.",
             (r"//|int\(|floor|round|ceil|trunc",),
             (
@@ -255,7 +255,7 @@ alibi_bias = Exercise(
         ),
         Bug(
             "powers-of-e",
-            "slopes are powers of e; they should be powers of 2: 2^(−8h/H)",
+            "slopes are powers of e; they should be powers of 2: 2^(−8k/H)",
             "",
             (r"exp\(",),
             (_with(base=math.e),),
@@ -281,7 +281,7 @@ alibi_bias = Exercise(
         ),
         Bug(
             "brackets-missing",
-            "a part alone is the exponent, as ** comes before * and /; slopes should be 2^(−8h/H)",
+            "a part alone is the exponent, as ** comes before * and /; slopes should be 2^(−8k/H)",
             "",
             _SLOPES,
             (

@@ -20,6 +20,11 @@ from attention_core.practice.clocks import (
 from attention_core.practice.exercise import Bug, Case, Exercise, Trial, random
 from attention_core.probes import Verdict
 
+_SIGNS = (  # lines with a wrong sign: where results fill a tensor, a right one may complete what is wrong
+    r"\ba *\*[^+,]*\bc(os)?\b[^+,]*\+ *b\b",
+    r"\ba *\*[^-,]*\bs(in)?\b[^-,]*- *b\b",
+    r"\bb *\*[^-,]*\bc(os)?\b[^-,]*- *a\b",
+)
 _LAYOUT = (r"0::2|1::2|stack|cat\(|chunk|repeat", r"flatten|reshape|view")
 
 
@@ -59,33 +64,34 @@ def _cases() -> list[Case]:
     ]
 
 
-def _turned(x: Tensor, base: float = 10000.0, *, combine=None, **changes) -> Tensor:
+def _turned(x: Tensor, base: float = 10000.0, *, combine=None, layout=in_turn, **changes) -> Tensor:
     angles = angles_of(*x.shape[-2:], base, **changes)
     twice = angles.repeat_interleave(2, -1)
     a, b = x[..., 0::2].double(), x[..., 1::2].double()
-    return _turn(a, b, angles, combine, twice)
+    return _turn(a, b, angles, combine or _two, layout, twice)
 
 
-def _turn(a: Tensor, b: Tensor, angles: Tensor, combine=None, twice: Tensor | None = None) -> Tensor:
+def _turn(
+    a: Tensor, b: Tensor, angles: Tensor, combine=None, layout=in_turn, twice: Tensor | None = None
+) -> Tensor:
+    """The two results stand on a line of their own, so that a learner's wrong one can be found by it."""
     cos, sin = angles.cos(), angles.sin()
-    first, second = _two(a, b, cos, sin)
-    return in_turn(first, second) if combine is None else combine(a, b, cos, sin)
+    first, second = (combine or _two)(a, b, cos, sin)
+    return layout(first, second)
 
 
 def _two(a: Tensor, b: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     return a * cos - b * sin, a * sin + b * cos
 
 
-def _one_after_the_other(a: Tensor, b: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _one_after_the_other(a: Tensor, b: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     first = a * cos - b * sin
-    second = first * sin + b * cos
-    return in_turn(first, second)
+    return first, first * sin + b * cos
 
 
-def _the_other_after_one(a: Tensor, b: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def _the_other_after_one(a: Tensor, b: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
     second = a * sin + b * cos
-    first = a * cos - second * sin
-    return in_turn(first, second)
+    return a * cos - second * sin, second
 
 
 def _read_as_halves(x: Tensor, base: float = 10000.0) -> Tensor:
@@ -218,7 +224,7 @@ rotate = Exercise(
             "the numbers are right, but all a stand before all b; the two of a pair should stay neighbours",
             "",
             _LAYOUT,
-            (changed(_turned, combine=lambda *of: halves(*_two(*of))),),
+            (changed(_turned, layout=halves),),
         ),
         Bug(
             "joined-along-the-words",
@@ -226,8 +232,8 @@ rotate = Exercise(
             "torch.stack((first, second), dim=-1).flatten(-2) lets them take turns in each word.",
             (r"stack|cat\(", r"reshape|view"),
             (
-                changed(_turned, combine=lambda *of: stacked_first(*_two(*of))),
-                changed(_turned, combine=lambda *of: stacked_before_rows(*_two(*of))),
+                changed(_turned, layout=stacked_first),
+                changed(_turned, layout=stacked_before_rows),
             ),
         ),
         Bug(
@@ -235,7 +241,8 @@ rotate = Exercise(
             "it turns the other way round: a cos + b sin, b cos − a sin",
             "Scores would still be relative, but not those of a model trained with the other sense.",
             (r"sin",),
-            (changed(_turned, combine=lambda a, b, cos, sin: in_turn(*_two(a, b, cos, -sin))),),
+            (changed(_turned, spin=torch.neg),),
+            sure=_SIGNS,
         ),
         Bug(
             "reflected",
@@ -243,8 +250,8 @@ rotate = Exercise(
             "Even at position 0, where nothing turns, the second feature changes its sign.",
             (r"sin",),
             (
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * c + b * s, a * s - b * c)),
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * c - b * s, -a * s - b * c)),
+                changed(_turned, combine=lambda a, b, c, s: (a * c + b * s, a * s - b * c)),
+                changed(_turned, combine=lambda a, b, c, s: (a * c - b * s, -a * s - b * c)),
             ),
         ),
         Bug(
@@ -253,10 +260,11 @@ rotate = Exercise(
             "",
             (r"sin",),
             (
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * c - b * s, a * s - b * c)),
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * c + b * s, a * s + b * c)),
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * c - b * s, b * c - a * s)),
+                changed(_turned, combine=lambda a, b, c, s: (a * c - b * s, a * s - b * c)),
+                changed(_turned, combine=lambda a, b, c, s: (a * c + b * s, a * s + b * c)),
+                changed(_turned, combine=lambda a, b, c, s: (a * c - b * s, b * c - a * s)),
             ),
+            sure=_SIGNS,
         ),
         Bug(
             "sine-and-cosine-exchanged",
@@ -264,15 +272,16 @@ rotate = Exercise(
             "At position 0 the cosine is 1 and the sine 0: nothing should change there.",
             (r"sin|cos",),
             (
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * s - b * c, a * c + b * s)),
-                changed(_turned, combine=lambda a, b, c, s: in_turn(a * s + b * c, a * c - b * s)),
+                changed(_turned, combine=lambda a, b, c, s: (a * s - b * c, a * c + b * s)),
+                changed(_turned, combine=lambda a, b, c, s: (a * s + b * c, a * c - b * s)),
             ),
+            sure=(r"^sin\w*(, *cos\w*)? *=[^,]*cos", r"^cos\w*(, *sin\w*)? *=[^,]*sin", *_SIGNS),
         ),
         Bug(
             "overwritten",
             "one feature of a pair is overwritten while the other still needs its old value",
             "Keep both old values until both new ones are made; a slice is a view, so .clone() it.",
-            (),
+            (r"1::2\] *=|\bb *=",),
             (
                 changed(_turned, combine=_one_after_the_other),
                 changed(_turned, combine=_the_other_after_one),
@@ -321,7 +330,7 @@ rotate = Exercise(
             "no-pairs",
             "every feature has a frequency of its own; the two of a pair should share one",
             "Only then are the two turned together, and keep their length.",
-            (),
+            (r"range\( *dim *\)", r"\*\*|pow\(|exp\("),
             (_each_its_own, changed(_each_its_own, exponent=lambda j: 2 * j)),
         ),
         Bug(

@@ -109,6 +109,7 @@ sinusoidal_table = Exercise(
             "The same numbers in another order; weights made for one order read noise in the other.",
             _LAYOUT,
             (changed(_table, layout=halves), changed(_table, layout=lambda sin, cos: halves(cos, sin))),
+            sure=(r"\[.*, *: *\w.*\] *=",),
         ),
         Bug(
             "cosine-first",
@@ -116,6 +117,7 @@ sinusoidal_table = Exercise(
             "",
             _LAYOUT,
             (changed(_table, layout=lambda sin, cos: in_turn(cos, sin)),),
+            sure=(r"\b0?::2\] *=.*cos",),
         ),
         Bug(
             "joined-along-the-rows",
@@ -146,7 +148,7 @@ sinusoidal_table = Exercise(
             "cosine-of-the-sine",
             "odd columns are cosines of the sines beside them; they should be cosines of the angles",
             "",
-            (),
+            (r"cos",),
             (_cosine_of_the_sine,),
         ),
         Bug(
@@ -161,7 +163,7 @@ sinusoidal_table = Exercise(
             "no-pairs",
             "every column has a frequency of its own; a sine and its cosine should share one",
             "Only with the same frequency are the two the hand of one clock, and a step one turn.",
-            (),
+            (r"range\( *dim *\)", r"\*\*|pow\(|exp\("),
             (_each_its_own, changed(_each_its_own, exponent=lambda j: 2 * j)),
         ),
         Bug(
