@@ -7,8 +7,9 @@ A probe takes any function `(query, key, value[, allowed]) -> (output, weights)`
 called in this way, or one that takes a single sequence, `(x[, allowed])`. It never raises for what the
 function does: a function that fails, or answers with something else, does not have the property.
 
-Every probe has the arguments `attention`, the function or module, and `inputs=`, which are `(query, key,
-value)` or `(x,)`, and random unless given.
+Every probe in `ALL` has the arguments `attention`, the function or module, and `inputs=`, which are
+`(query, key, value)` or `(x,)`, and random unless given. Two more ask a whole model that translates:
+`alone_as_in_a_batch` and `looks_at_the_source`.
 """
 
 import inspect
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attention_core import _model_probes
 from attention_core._asking import (
     CannotAsk,
     Fails,
@@ -68,17 +70,22 @@ class Verdicts(tuple):
         return "\n".join(f"{_SIGNS[v.holds]} {v.name:{widest}}  {v.evidence}" for v in self)
 
 
+def _verdict(name: str, ask: Callable[[], str]) -> Verdict:
+    """What comes of a question that returns its evidence, or raises Fails or CannotAsk with it."""
+    try:
+        return Verdict(name, True, ask())
+    except Fails as evidence:
+        return Verdict(name, False, str(evidence))
+    except CannotAsk as reason:
+        return Verdict(name, None, str(reason))
+
+
 def _probe(ask: Callable[..., str]) -> Callable[..., Verdict]:
     """A probe out of a question that returns its evidence, or raises Fails or CannotAsk with it."""
     name = ask.__name__.replace("_", " ")
 
     def probe(attention: Callable, *, inputs: tuple[Tensor, ...] | None = None, **options) -> Verdict:
-        try:
-            return Verdict(name, True, ask(Subject(attention, inputs), **options))
-        except Fails as evidence:
-            return Verdict(name, False, str(evidence))
-        except CannotAsk as reason:
-            return Verdict(name, None, str(reason))
+        return _verdict(name, lambda: ask(Subject(attention, inputs), **options))
 
     probe.__name__, probe.__qualname__, probe.__doc__ = ask.__name__, ask.__name__, ask.__doc__
     *shown, _ = inspect.signature(probe).parameters.values()
@@ -359,6 +366,31 @@ def gradients(subject: Subject) -> str:
                 raise Fails(f"the gradient of {name} is NaN when a row may look nowhere")
     every = names[0] if subject.alone else "query, key and value"
     return f"those of {every} are what finite differences say"
+
+
+def alone_as_in_a_batch(model: Callable, source: Tensor, target: Tensor, *, pad: int = 0) -> Verdict:
+    """A sentence gets the same logits alone as in a batch, where it is filled up with padding.
+
+    Args:
+        model: `(source, target, allowed) -> (logits, weights)`, as an `EncoderDecoder` is. It is asked as it
+            is: call its `eval()` first, if it has dropout.
+        source, target: whole numbers `(batch, n)`; those sentences of the source are asked about that end in
+            `pad`. `allowed` is made of where it is not `pad`.
+    """
+    name = "alone as in a batch"
+    return _verdict(name, lambda: _model_probes.alone_as_in_a_batch(model, source, target, pad))
+
+
+def looks_at_the_source(
+    model: Callable, source: Tensor, target: Tensor, allowed: Tensor | None = None
+) -> Verdict:
+    """Another source changes the weights on it: they are not made of the target, or the place, alone.
+
+    Args: as of `alone_as_in_a_batch`; allowed, boolean `(batch, 1, n)`, where the source is no padding. The
+    weights are a tensor `(batch, …, n_target, n_source)`, a list of such, or a dict in which "cross" is one.
+    """
+    name = "looks at the source"
+    return _verdict(name, lambda: _model_probes.looks_at_the_source(model, source, target, allowed))
 
 
 ALL: tuple[Callable[..., Verdict], ...] = (

@@ -23,6 +23,10 @@ from attention_core import (
 from attention_core._asking import first_largest
 from attention_core._saying import number
 from attention_core.agreement import rounding
+from attention_core.positional_encoding import SinusoidalEncoding
+from attention_core.practice.exercises import alone_as_in_a_batch as padded
+from attention_core.practice.probing import made
+from attention_core.transformer import EncoderDecoder
 
 NAMES = [probe.__name__ for probe in probes.ALL]
 
@@ -619,3 +623,100 @@ def test_of_two_that_differ_by_rounding_the_first_is_the_largest():
 def test_a_small_number_is_said_with_two_digits_that_count_and_not_as_0():
     said = [number(x) for x in (0, 0.001234, -0.5, 0.01, math.nan, -math.inf)]
     assert said == ["0.00", "0.0012", "−0.50", "0.01", "NaN", "−∞"]
+
+
+# --- models that translate ----------------------------------------------------------------------------
+
+SOURCE = torch.tensor([[3, 1, 4, 0, 0], [2, 7, 1, 8, 6], [9, 2, 0, 0, 0]])
+TARGET = torch.tensor([[1, 6, 1, 8], [2, 7, 3, 5], [4, 4, 1, 2]])
+LETTERS = (SOURCE != 0)[:, None]
+
+
+def translator(**options) -> EncoderDecoder:
+    torch.manual_seed(0)
+    return EncoderDecoder(10, 10, 16, 2, positions=SinusoidalEncoding(16), **options).eval()
+
+
+@pytest.mark.parametrize("name", padded._MODELS)
+def test_a_sentence_is_answered_alone_as_in_a_batch_by_right_models_only(name):
+    model = made(padded._MODELS[name])
+    verdict = probes.alone_as_in_a_batch(model, SOURCE, TARGET)
+    assert verdict.holds is name.startswith("a right model"), verdict
+    if not verdict:  # the numbers that it names are so
+        said = re.search(
+            r"sentence (\d), at place (\d) of its target, is (\S+) off when (\d)", verdict.evidence
+        )
+        i, place, off, rest = int(said[1]), int(said[2]), said[3], int(said[4])
+        alone = model(SOURCE[i : i + 1, : 5 - rest], TARGET[i : i + 1])[0][0, place]
+        together = model(SOURCE, TARGET, LETTERS)[0][i, place]
+        assert number((alone - together).detach().abs().max()) == off and not SOURCE[i, 5 - rest :].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_rounding_is_no_padding_heard(dtype):
+    model = translator(num_layers=2).to(dtype)
+    verdict = probes.alone_as_in_a_batch(model, SOURCE, TARGET)
+    assert verdict and repr(verdict) == (
+        "✓ alone as in a batch: each of 2 sentences that are filled up gets the logits that it gets alone"
+    )
+
+
+def test_another_padding_than_0_and_a_batch_without_any():
+    model, source = translator(), SOURCE.where(SOURCE != 0, 5)
+    one = probes.alone_as_in_a_batch(model, source[:1], TARGET[:1], pad=5)
+    assert one and "the sentence that is filled up gets" in one.evidence
+    verdict = probes.alone_as_in_a_batch(model, SOURCE[1:2], TARGET[1:2])
+    assert verdict.holds is None and "no sentence of this batch is filled up with 0" in verdict.evidence
+    assert probes.alone_as_in_a_batch(lambda x, y: model(x, y), SOURCE, TARGET).holds is None
+    assert probes.alone_as_in_a_batch(model.train(), SOURCE, TARGET).holds  # it has no dropout
+
+
+def test_a_model_looks_at_its_source_or_its_weights_are_made_without_it():
+    model = translator()
+    assert probes.looks_at_the_source(model, SOURCE, TARGET, LETTERS)
+    assert probes.looks_at_the_source(model, SOURCE, TARGET)
+
+    def blind(source, target, allowed=None):  # weights of the place alone, over what the encoder made
+        logits, _ = model(source, target, allowed)
+        allowed = torch.ones_like(source).bool()[:, None] if allowed is None else allowed
+        scores = (target[..., None] * torch.arange(source.shape[-1]) / 7).masked_fill(~allowed, -math.inf)
+        return logits, scores.softmax(-1)
+
+    for allowed in (None, LETTERS):
+        verdict = probes.looks_at_the_source(blind, SOURCE, TARGET, allowed)
+        assert verdict.holds is False and "its logits change all the same" in verdict.evidence
+    deaf = lambda x, y, allowed=None: blind(torch.ones_like(x), y, allowed)  # noqa: E731
+    assert "the same logits, too" in probes.looks_at_the_source(deaf, SOURCE, TARGET, LETTERS).evidence
+
+
+def test_what_cannot_be_asked_of_a_translator_is_said():
+    model = translator()
+    same, one = torch.full((2, 4), 3), torch.tensor([[3], [4]])
+    for source, words in ((same, "all letters of the source are the same"), (one, "a source of one letter")):
+        verdict = probes.looks_at_the_source(model, source, TARGET[:2])
+        assert verdict.holds is None and words in verdict.evidence
+    silent = lambda x, y, allowed=None: (model(x, y, allowed)[0], None)  # noqa: E731
+    assert probes.looks_at_the_source(silent, SOURCE, TARGET).holds is None
+    assert probes.alone_as_in_a_batch(silent, SOURCE, TARGET)
+
+
+TRANSLATES_NOTHING = {
+    "nothing": None,
+    "a number": 3,
+    "raises": lambda x, y, allowed=None: 1 / 0,
+    "a tensor": lambda x, y, allowed=None: torch.zeros(3, 4, 10),
+    "other shapes": lambda x, y, allowed=None: (torch.zeros(3, 10), x),
+    "weights of another shape": lambda x, y, allowed=None: (torch.zeros(len(x), 4, 10), torch.zeros(2, 2)),
+    "NaN": lambda x, y, allowed=None: (
+        torch.full((len(x), 4, 10), math.nan),
+        torch.full((len(x), 4, 5), math.nan),
+    ),
+    "dice": lambda x, y, allowed=None: (torch.randn(len(x), 4, 10), torch.rand(len(x), 4, x.shape[-1])),
+}
+
+
+@pytest.mark.parametrize("model", TRANSLATES_NOTHING.values(), ids=TRANSLATES_NOTHING)
+@pytest.mark.parametrize("probe", [probes.alone_as_in_a_batch, probes.looks_at_the_source])
+def test_no_probe_of_a_translator_raises_for_what_it_does(probe, model):
+    verdict = probe(model, SOURCE, TARGET)
+    assert not verdict and verdict.evidence and "\n" not in repr(verdict)
