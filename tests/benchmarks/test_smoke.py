@@ -55,6 +55,19 @@ def test_the_latency_benchmark_fills_its_table():
     assert re.search(r"^median: [\d.]+ × an echo", printed, re.MULTILINE)
 
 
+@pytest.mark.browser
+def test_the_benchmark_of_a_typed_letter_fills_its_table():
+    need_chromium()
+    printed = smoke("typed_letter.py")
+    _heading, *table = printed.split("\n\n")[0].splitlines()
+    assert [re.split(r"[:,]", line)[0] for line in table] == ["ours", "an echo", "of it"]
+    for line in table:
+        median, p95, n = numbers(line)
+        assert isfinite(p95) and 0 < median <= p95 and n == 3
+    assert re.search(r"^median: [\d.]+ × an echo", printed, re.MULTILINE)
+    assert len(re.findall(r"^(?:met   |MISSED) ", printed, re.MULTILINE)) == 2
+
+
 # ---------------------------------------------------------------- from far away
 
 

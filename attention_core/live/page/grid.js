@@ -19,10 +19,15 @@ import { inWords } from "./words.js";
 
 const CELLS_WITH_NAMES = 1024; // above this, only the cell under the cursor exists for assistive tools
 
-/** @param {HeadView} view @param {Scene} scene */
-export function makeCells(view, scene) {
+/** @param {Scene} scene */
+const areFew = ({ frame }) => frame.rows * frame.columns * frame.heads <= CELLS_WITH_NAMES;
+
+/**
+ * All of them, or only the one under the cursor.
+ * @param {HeadView} view @param {Scene} scene
+ */
+export function makeCells(view, scene, all = areFew(scene)) {
   const { frame, cursor } = scene;
-  const all = frame.rows * frame.columns * frame.heads <= CELLS_WITH_NAMES;
   for (const row of all ? frame.queries.keys() : [cursor.row]) {
     const line = element("div", "ah-line", view.grid, { role: "row" });
     for (const column of all ? frame.keys.keys() : [cursor.column]) {
@@ -46,6 +51,19 @@ function putCell(view, scene, row, column, cell) {
 function nameCell(view, { frame, pinned }, row, column, cell) {
   const name = inWords(frame, { head: view.head, row, column }).join("");
   set(cell, { "aria-label": name, "aria-selected": pinned.includes(row) });
+}
+
+/**
+ * Where only the cell under the cursor was made, so that the map stands sooner, the others.
+ * @param {HeadView} view @param {Scene} scene
+ */
+export function makeOthers(view, scene) {
+  if (!areFew(scene) || view.cells.size === scene.frame.rows * scene.frame.columns) return;
+  const focused = view.grid.contains(document.activeElement);
+  view.grid.replaceChildren();
+  view.cells.clear();
+  makeCells(view, scene);
+  if (focused) focusCell(view, scene.cursor);
 }
 
 /** @param {HeadView} view @param {Scene} scene */

@@ -6,7 +6,7 @@ import { describeControls } from "./controls.js";
 import { countFrame, element, keepRoom } from "./dom.js";
 import { download, makeFoot } from "./foot.js";
 import { alike, largestCell, NOTHING, readFrame, rowOf } from "./frame.js";
-import { focusCell, listen, makeCells, moveCell, nameCells } from "./grid.js";
+import { focusCell, listen, makeCells, makeOthers, moveCell, nameCells } from "./grid.js";
 import { makeHead, showMarks, showSums } from "./head.js";
 import { noteKernel, RUN_AGAIN } from "./kernel.js";
 import { ownKeys } from "./keys.js";
@@ -76,7 +76,8 @@ function render({ model, el }) {
     heads = frame.names.map((_, head) => makeHead(maps, frame, head, size, model.get("show_sums")));
     for (const view of heads) {
       listen(view, scene, actions);
-      makeCells(view, scene);
+      if (pairs) makeCells(view, scene, false); // with each letter typed anew: the others soon
+      else makeCells(view, scene);
     }
     if (heads[focused]) focusCell(heads[focused], scene.cursor);
     body.classList.toggle("ah-many", frame.heads > 1);
@@ -136,7 +137,10 @@ function render({ model, el }) {
     naming = window.setTimeout(() => {
       naming = 0;
       if (scene.frame === NOTHING) return; // a message may have taken the map's place meanwhile
-      for (const view of heads) nameCells(view, scene);
+      for (const view of heads) {
+        makeOthers(view, scene);
+        nameCells(view, scene);
+      }
     }, Math.max(0, Math.min(150, staleSince + 1000 - performance.now())));
   }
 
