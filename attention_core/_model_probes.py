@@ -44,6 +44,30 @@ def alone_as_in_a_batch(model: Callable, source: Tensor, target: Tensor, pad: in
     return f"{several} filled up gets the logits that it gets alone"
 
 
+def look_up_looks(look_up: Callable, states: Tensor, memory: Tensor, allowed: Tensor | None) -> str:
+    """The same states, and the memory the other way round. Raises: Fails, CannotAsk."""
+    other = memory.flip(-2)
+    if torch.equal(other, memory):
+        raise CannotAsk("this memory is the same the other way round: give one whose places differ")
+    masks = () if allowed is None else (allowed,)
+    sizes = (..., states.shape[-2], memory.shape[-2])
+    try:
+        with torch.no_grad():
+            answers = [call(look_up, states, x, *masks).answer for x in (memory, other)]
+        for answer in answers:
+            if not isinstance(answer, tuple | list) or len(answer) != 2:
+                raise Failed("not parts", parts=("beside", "weights"), returned=answer)
+        before, after = (formed(answer[1], Part("weights", sizes))[0].float() for answer in answers)
+    except Failed as failure:
+        raise Fails(in_words(failure)) from failure
+    off = (before - after).abs().max()
+    if not off.isfinite():
+        raise Fails("its weights hold NaN or ∞")
+    if off <= rounding(torch.float32, states.shape[-1], memory.shape[-2]):
+        raise Fails("another memory for the same states, and the same weights to the last place")
+    return f"another memory changes the weights of the same states, by up to {number(off)}"
+
+
 def looks_at_the_source(model: Callable, source: Tensor, target: Tensor, allowed: Tensor | None) -> str:
     """Another source of the same letters, under the same mask. Raises: Fails, CannotAsk."""
     may = torch.ones_like(source).bool() if allowed is None else allowed.expand(len(source), 1, -1)[:, 0]

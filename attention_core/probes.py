@@ -388,8 +388,12 @@ def looks_at_the_source(
 
     Args: as of `alone_as_in_a_batch`; allowed, boolean `(batch, 1, n)`, where the source is no padding. The
     weights are a tensor `(batch, …, n_target, n_source)`, a list of such, or a dict in which "cross" is one.
+    Of a look-up alone, `look_up(states, memory) -> (beside, weights)`: those two, floating point, in place of
+    source and target. It asks more: in a whole model the states may know the source by another way.
     """
     name = "looks at the source"
+    if isinstance(source, Tensor) and source.is_floating_point():
+        return _verdict(name, lambda: _model_probes.look_up_looks(model, source, target, allowed))
     return _verdict(name, lambda: _model_probes.looks_at_the_source(model, source, target, allowed))
 
 

@@ -689,6 +689,21 @@ def test_a_model_looks_at_its_source_or_its_weights_are_made_without_it():
     assert "the same logits, too" in probes.looks_at_the_source(deaf, SOURCE, TARGET, LETTERS).evidence
 
 
+def test_a_look_up_is_asked_with_the_same_states():
+    """A state that knows the source by another way would hide that the look-up does not look."""
+    states, memory = torch.randn(2, 3, 4), torch.randn(2, 5, 4)
+    looks = lambda s, m, allowed=None: scaled_dot_product_attention(s, m, m, allowed)  # noqa: E731
+    assert probes.looks_at_the_source(looks, states, memory)
+    assert probes.looks_at_the_source(looks, states, memory, torch.ones(2, 1, 5).bool())
+    places = torch.randn(4, 5)
+    counts = lambda s, m, allowed=None: (s, (s @ places).softmax(-1))  # noqa: E731
+    verdict = probes.looks_at_the_source(counts, states, memory)
+    assert verdict.holds is False and "another memory for the same states, and the same" in verdict.evidence
+    assert probes.looks_at_the_source(looks, states, torch.ones(2, 5, 4)).holds is None
+    for bad in (lambda s, m: None, lambda s, m: (s, s), lambda s, m: 1 / 0, lambda s, m: (s, s @ s.mT / 0)):
+        assert probes.looks_at_the_source(bad, states, memory).holds is False
+
+
 def test_what_cannot_be_asked_of_a_translator_is_said():
     model = translator()
     same, one = torch.full((2, 4), 3), torch.tensor([[3], [4]])
