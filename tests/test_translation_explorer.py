@@ -169,6 +169,15 @@ def test_there_is_a_choice_of_layers_only_where_there_are_several():
     explorer.controls["layer"].index = 0
     assert explorer.layer == 0 and not torch.equal(explorer.weights, last)
     assert torch.equal(TranslationExplorer(small(2), layer=0).weights, explorer.weights)
+    with pytest.raises(traitlets.TraitError, match="there is no layer 2: they are 0 to 1"):
+        explorer.layer = 2
+    assert explorer.layer == 0
+    explorer.layer = 1
+    explorer.model = small()
+    assert explorer.layer == 0 and explorer.weights is not None
+    late = TranslationExplorer(small(2), "")
+    late.text = explorer.text
+    assert torch.equal(late.weights, last) and list(late.controls) == ["text", "written"]
 
 
 # ---------------------------------------------------------------- what is typed, and how far it is shown

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attention_core.agreement import SAME
 from attention_core.live import still
-from attention_core.live.controls import choice, player, text
+from attention_core.live.controls import choice, declared, player, text
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
@@ -51,6 +51,8 @@ class TranslationExplorer(Explorer):
     given; `look_up`, a function that the model calls in place of its attribute of that name, and only here.
     To be read, None while nothing can be shown: `weights` `(heads, written, n_source)`, `effect` `(written,
     n_source)` and `answer`, all that was written.
+
+    Raises: traitlets.TraitError for a layer that there is not; the old one stays.
     """
 
     model = traitlets.Any()
@@ -59,7 +61,7 @@ class TranslationExplorer(Explorer):
         control=player("Letters written", lambda explorer: explorer.most, follows="answer")
     )
     layer = traitlets.Int(None, allow_none=True, min=0).tag(
-        control=choice("Layer", lambda explorer: range(explorer.layers))
+        control=choice("Layer", lambda explorer: range(explorer.layers), at=lambda layer: layer or 0)
     )
     task = traitlets.Any(Dates())
     look_up = traitlets.Callable(None, allow_none=True)
@@ -84,10 +86,17 @@ class TranslationExplorer(Explorer):
 
     def make_controls(self) -> dict[str, widgets.Widget]:
         self.settle(None)  # they show where it begins
-        made = super().make_controls()
+        makers = declared(type(self))
         if self.layers == 1:
-            del made["layer"], self.dials["layer"]
-        return made
+            del makers["layer"]
+        return {name: make(self, name) for name, make in makers.items()}
+
+    @traitlets.validate("layer")
+    def _check_layer(self, proposal) -> int | None:
+        done, layer = self._translated(), proposal.value
+        if done and layer is not None and layer >= len(done.cross):
+            raise traitlets.TraitError(f"there is no layer {layer}: they are 0 to {len(done.cross) - 1}")
+        return layer
 
     @property
     def most(self) -> int:
@@ -100,8 +109,9 @@ class TranslationExplorer(Explorer):
         return len(done.cross) if (done := self._translated()) else 1
 
     def settle(self, name: str | None) -> None:
-        if self.layer is None and (done := self._translated()):
-            self.layer = len(done.cross) - 1
+        if done := self._translated():
+            last = len(done.cross) - 1
+            self.layer = last if self.layer is None else min(self.layer, last)
         if name not in (None, "written", "layer") or self.written is None:
             self.written = self.most  # all of a new translation
         self.written = min(self.written, self.most)
@@ -109,8 +119,7 @@ class TranslationExplorer(Explorer):
     def compute(self, model, text, task, look_up, written, layer):
         done = self._done(model, text, task, look_up)
         letters, sources = done.letters[:written], [_seen(letter) for letter in text.lower()]
-        last = len(done.cross) - 1
-        every = done.cross[last if layer is None else min(layer, last)]
+        every = done.cross[-1 if layer is None else layer]
         weights, effect = every[:, :written], done.effect[:written]
         said = {"answer": "".join(done.letters), "verdict": Words(_verdict(task, text, done))}
         if not letters:
