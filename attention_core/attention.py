@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # fast.py imports this module, not the other way round
     from attention_core.fast import KeyValueCache
 
 HALF = (torch.float16, torch.bfloat16)
+_MANY = 2**16  # scores: a second tensor of n² takes as long to be made room for as to be computed
 
 
 def scaled_dot_product_attention(
@@ -75,13 +76,22 @@ def scaled_dot_product_attention(
         check_allowed(allowed, n_q, n_k, scores.shape[:-2])
         scores = scores.masked_fill(~allowed, -math.inf)  # e^−∞ = 0: no share of the row's sum
     if bias is None and allowed is None:
-        weights = scores.softmax(dim=-1)
+        weights = _softmax(scores)
     else:
         nowhere = (scores == -math.inf).all(dim=-1, keepdim=True)  # (..., n_q, 1)
         # 0/0 is kept out of the softmax, so that its gradient is 0 there too, not NaN
-        weights = scores.masked_fill(nowhere, 0).softmax(dim=-1).masked_fill(nowhere, 0)
+        weights = _softmax(scores.masked_fill(nowhere, 0)).masked_fill(nowhere, 0)
     output = weights @ value
     return output.to(kept), weights.to(kept)  # (..., n_q, d_v), (..., n_q, n_k)
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Over the keys. Many scores are written over, some rows at a time, unless a gradient may need them."""
+    if scores.numel() <= _MANY or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return scores.softmax(dim=-1)
+    for rows in scores.flatten(0, -2).split(max(1, _MANY // scores.shape[-1])):
+        rows.copy_(rows.softmax(dim=-1))
+    return scores
 
 
 def under_autocast(attend: Callable, *given: Tensor | None, **options):
