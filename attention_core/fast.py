@@ -61,7 +61,9 @@ def tiled_attention(
         total, output = torch.zeros_like(largest), q.new_zeros(*leading, q.shape[-2], value.shape[-1])
         for columns in _cuts(n_k, block):
             tile = None if allowed is None else allowed[..., rows, columns]
-            if tile is not None and not tile.any():
+            # a gradient, be it 0, needs a way back: so the first tile stays where there may be one
+            needed = columns.start == 0 and torch.is_grad_enabled()
+            if tile is not None and not needed and not tile.any():
                 continue
             scores = q @ key[..., columns, :].transpose(-2, -1)  # (..., rows, columns)
             if tile is not None:
