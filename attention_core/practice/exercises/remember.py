@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from attention_core._calling import copies
 from attention_core._saying import a
 from attention_core.practice.exercise import Bug, Case, Exercise, Stop, Subject, Trial, random, same
 from attention_core.practice.reshapes import Error, bug, numbered, telling
@@ -78,12 +79,14 @@ def _remembering(kind: Callable) -> Callable:
         first = [_length(kind().append(key[:, :, :1], value[:, :, :1])) for _ in range(2)]
         if first[0] is not None and first[1] is not None and first[0] < first[1]:
             raise Stop("wrong", _SHARED, bug="shared-by-all", details=(_SHARED_WHY,), where=_of_class(kind))
-        cache, other, returned = kind(), kind(), None
-        for k, v in zip(_pieces(key, cuts), _pieces(value, cuts), strict=True):
-            if returned is not None:
-                other.append(*before)
-            returned, before = cache.append(k, v), (-k, -v)
-        return returned
+        cache, other = kind(), kind()
+        *pieces, last = zip(_pieces(key, cuts), _pieces(value, cuts), strict=True)
+        for k, v in pieces:
+            cache.append(k, v)
+            other.append(-k, -v)  # what both share has changed for the first one, too
+        returned = cache.append(*last)
+        # a copy: other caches will still be filled, and what they share with this one changes
+        return tuple(copies(returned)) if isinstance(returned, tuple) else returned
 
     return call
 
