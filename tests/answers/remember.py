@@ -417,7 +417,7 @@ class FadesAway(Wrong):
         return self.keys, self.values
 
 
-@unlisted("any cutting gives the same", _differs)
+@unlisted("what came comes back", _differs)
 class TakingTurns(Wrong):
     def append(self, key, value):
         self.join(key, value)
@@ -437,7 +437,7 @@ class AZeroAtTheEnd(Wrong):
         )
 
 
-@unlisted("any cutting gives the same", _differs)
+@unlisted("what came comes back", _differs)
 class SortedBySize(Wrong):
     def append(self, key, value):
         self.join(key, value)

@@ -98,9 +98,10 @@ def _cases() -> list[Case]:
         ),
         ("4 heads and 2, with scores of some hundreds", large, 2, _LARGE),
     ]
-    names = ("query", "key", "value")
+    # of a batch one head is shown, which has no keys of its own that could stand beside it
+    beside = tuple(zip(("query", "key", "value"), few, strict=True))
     return [
-        Case(words, inputs, stage, hint, tuple(zip(names, inputs, strict=True)), near)
+        Case(words, inputs, stage, hint, beside if inputs is few else (), near)
         for words, inputs, stage, near in made
     ]
 
@@ -448,16 +449,15 @@ def _about_heads(trials: list[Trial], _answer) -> Iterator[Verdict]:
     wrong = next(t for t in trials if not t.right)
     (_query, _key, value), got, right = wrong.case.inputs, wrong.got.detach(), wrong.expected[0]
     heads = [i for i in range(right.shape[1]) if not same(got[:, i], right[:, i], wrong.case.near)]
-    some = "all heads" if len(heads) == right.shape[1] else "head " + ", ".join(map(str, heads))
-    yield Verdict(
-        "each head", False, f"{some} of {right.shape[1]}: other numbers than with keys of its group"
-    )
+    said = "other numbers than with the keys and values of its group: head {which} (of {n})"
+    which = ", ".join(map(str, heads))
+    yield Verdict("each head", False, said.format(which=which, n=right.shape[1]))
     own = _interleaved(value, right.shape[1])
     low, high = (edge[:, :, None] - got for edge in (own.amin(2), own.amax(2)))
     outside = torch.maximum(low, -high).amax()
     if outside > SAME * max(1.0, float(own.abs().max())):
-        said = f"one lies {number(outside)} beyond all values of its group"
-        yield Verdict("an average of values", False, said)
+        said = "a number lies {beyond} beyond all values of its group"
+        yield Verdict("an average of values", False, said.format(beyond=number(outside)))
 
 
 grouped_heads = _Sharing(

@@ -22,6 +22,11 @@ _NOT_A_CLASS = "give the class itself, without brackets: check.remember(Cache); 
 _NO_APPEND = "{name} has no method append(self, key, value)"
 _SHARED = "two caches remember the same: what one is given is found in the other"
 _SHARED_WHY = "What stands in the class is one for all: make it in __init__, in self."
+_OTHER_CUTTING = (
+    "any cutting gives the same",
+    "cut into {cuts}, word {word} has other {part} than if all came at once",
+)
+_OTHER_WORDS = "what came comes back", "word {word} has other {part} than it came with"
 _STUB = "not started yet: append is still to be written"
 _ROOMS = (6, 7, 8, 9, 10, 12, 16, 20, 24, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1000, 1024, 2048, 4096)
 
@@ -425,12 +430,11 @@ def _about(trials: list[Trial], _answer) -> Iterator[Verdict]:
     """Any cutting gives the same: with which it does not, and which word is the first that is wrong."""
     wrong = next(t for t in trials if not t.right)
     cuts = wrong.case.inputs[2]
-    for name, got, right in zip(("keys", "values"), wrong.got, wrong.expected, strict=True):
-        if same(got, right):
-            continue
+    name, said = _OTHER_CUTTING if len(cuts) > 1 else _OTHER_WORDS
+    for part, got, right in zip(("keys", "values"), wrong.got, wrong.expected, strict=True):
         words = [i for i in range(right.shape[2]) if not same(got[:, :, i], right[:, :, i])]
-        said = f"cut into {list(cuts)}, word {words[0]} has other {name} than if all came at once"
-        yield Verdict("any cutting gives the same", False, said)
+        if words:
+            yield Verdict(name, False, said.format(cuts=list(cuts), word=words[0], part=part))
 
 
 remember = Exercise(
