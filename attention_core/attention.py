@@ -87,9 +87,10 @@ def scaled_dot_product_attention(
 
 def _softmax(scores: Tensor) -> Tensor:
     """Over the keys. Many scores are written over, some rows at a time, unless a gradient may need them."""
-    if scores.numel() <= _MANY or torch.is_grad_enabled() or torch.compiler.is_compiling():
+    few = scores.numel() <= _MANY or not scores.is_contiguous()
+    if few or torch.is_grad_enabled() or torch.compiler.is_compiling():
         return scores.softmax(dim=-1)
-    for rows in scores.flatten(0, -2).split(max(1, _MANY // scores.shape[-1])):
+    for rows in scores.view(-1, scores.shape[-1]).split(max(1, _MANY // scores.shape[-1])):
         rows.copy_(rows.softmax(dim=-1))
     return scores
 

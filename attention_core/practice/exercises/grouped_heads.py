@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_core._calling import Failed, call
 from attention_core._saying import number
@@ -394,27 +393,30 @@ _ERRORS = (
 )
 
 
-class _New(TorchDispatchMode):
-    """Notes the largest tensor that is made anew, in bytes: views are none."""
+def _largest_kept(function: Callable, *heads: Tensor) -> int:
+    """Bytes of the largest tensor, beside the inputs, that the way back to the keys needs; 0 if it stops.
 
-    def __init__(self):
-        super().__init__()
-        self.largest = 0
+    What is multiplied is kept for that, so it shows also what a matmul copies by itself.
+    """
+    kept = [0]
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        given = {x.untyped_storage().data_ptr() for x in _tensors((*args, *(kwargs or {}).values()))}
-        new = [x for x in _tensors((made,)) if x.untyped_storage().data_ptr() not in given]
-        self.largest = max([self.largest, *(x.untyped_storage().nbytes() for x in new)])
-        return made
+    def watched(*given: Tensor):
+        given = [x.requires_grad_() for x in given]
+        own = {x.untyped_storage().data_ptr() for x in given}
 
+        def pack(x: Tensor) -> Tensor:
+            if x.untyped_storage().data_ptr() not in own:
+                kept.append(x.untyped_storage().nbytes())
+            return x
 
-def _tensors(things) -> Iterator[Tensor]:
-    for x in things:
-        if isinstance(x, Tensor):
-            yield x
-        elif isinstance(x, list | tuple):
-            yield from _tensors(x)
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            return function(*given)
+
+    try:
+        call(watched, *heads)
+    except Failed:  # it stops here, and nowhere else
+        return 0
+    return max(kept)
 
 
 class _Sharing(Exercise):
@@ -422,21 +424,12 @@ class _Sharing(Exercise):
 
     def _beyond_the_numbers(self, trials: list[Trial], answer) -> Result:
         query, key, value = _qkv(*_MANY, seed=130)
-        made = _New()
-
-        def watched(*heads: Tensor):
-            with torch.no_grad(), made:  # here, as a call may have a thread of its own
-                return trials[0].subject[0](*heads)
-
-        try:
-            call(watched, query, key, value)
-        except Failed:
-            made.largest = 0  # what stops here and nowhere else is no copy
-        if made.largest > key.nbytes:  # scores of all heads are a quarter of that
+        largest = _largest_kept(trials[0].subject[0], query, key, value)
+        if largest > key.nbytes:  # scores of all heads are a quarter of that
             where = line_to_look_at(answer, *_COPIES)
             said = (
                 f"For {_MANY[1]} heads of queries, {_MANY[2]} of keys and {_MANY[4]} keys something of "
-                f"{made.largest // 1024} kB is made; the keys have {key.nbytes // 1024} kB.",
+                f"{largest // 1024} kB is made; the keys have {key.nbytes // 1024} kB.",
                 "Let queries become rows instead: a matmul with an axis of 1 copies the keys, too.",
             )
             words = "the numbers are right, but the keys are copied for each head; a view shares them"
