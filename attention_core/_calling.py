@@ -9,6 +9,7 @@ import inspect
 import io
 import linecache
 import os
+import sys
 import sysconfig
 import threading
 import traceback
@@ -74,7 +75,7 @@ def call(function: Callable, *arguments, named: Mapping[str, object] = EMPTY, qu
     printed = io.StringIO()
     try:
         with _silence(printed) if quiet else contextlib.nullcontext():
-            answer = in_time(lambda: function(*given, **by_name), LONGEST)
+            answer = in_time(lambda: _staying(lambda: function(*given, **by_name)), LONGEST)
     except Failed:
         raise
     except TooLong as late:
@@ -165,6 +166,26 @@ def learners_line(error: BaseException) -> tuple[int, str] | None:
 def _silence(into: io.StringIO) -> Iterator[None]:
     with QUIET, contextlib.redirect_stdout(into):
         yield
+
+
+def _staying(function: Callable):
+    """`function()`. In a notebook `exit()` ends the kernel after the cell; meanwhile it raises, as elsewhere.
+
+    Raises: SystemExit.
+    """
+    python = sys.modules.get("IPython")
+    shell = python and python.get_ipython()
+    if shell is None or "ask_exit" in vars(shell):  # there is none, or a call around this one has seen to it
+        return function()
+    shell.ask_exit = _leave
+    try:
+        return function()
+    finally:
+        vars(shell).pop("ask_exit", None)
+
+
+def _leave() -> None:
+    raise SystemExit("exit() would end the kernel")
 
 
 def copies(things: Iterable) -> tuple:

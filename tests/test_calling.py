@@ -6,9 +6,11 @@ import linecache
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
+from IPython.core.autocall import ExitAutocall
 
 from attention_core import _calling, _time_limit, causal_mask, probes
 from attention_core._calling import Failed, Part, call, call_attention, formed
@@ -378,3 +380,26 @@ def test_a_name_of_the_code_keeps_its_small_letter_and_an_error_its_own_end():
 def test_a_control_may_have_any_name():
     experiment = Experiment(lambda quiet, named: torch.eye(2), quiet=True, named="x")
     assert experiment.weights.shape == (2, 2)
+
+
+class Shell:
+    """Of a notebook, as far as it is asked to leave."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def ask_exit(self):
+        self.asked += 1
+
+
+def test_exit_is_an_error_of_the_function_and_not_the_end_of_the_kernel(monkeypatch):
+    """IPython's `exit` raises nothing, but asks the shell to leave when the cell is done."""
+    shell = Shell()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    leaves = cell("def leaves(x):\n    exit()\n", exit=ExitAutocall(shell))["leaves"]
+    for function in (leaves, lambda x: call(leaves, x)):  # and in a call around it
+        failed = refused(function, X)
+        assert failed.data == {"kind": "SystemExit", "message": "exit() would end the kernel"}
+        assert failed.where == (2, "exit()") and shell.asked == 0
+    leaves(X)  # in a cell it is meant
+    assert shell.asked == 1

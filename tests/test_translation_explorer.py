@@ -244,6 +244,8 @@ def test_the_slider_the_buttons_and_the_trait_go_together():
     assert (slider.max, play.max, explorer.written) == (1, 1, 1)
     with pytest.raises(traitlets.TraitError):
         explorer.written = -1
+    explorer.written = None  # all that there is
+    assert (explorer.written, slider.value, play.value) == (1, 1, 1)
     steps = [value for value, _ in explorer.dials["written"].steps()]
     assert steps == [0, 1]
 
@@ -347,6 +349,25 @@ def test_look_up_takes_the_place_of_every_kind_of_attribute_and_only_meanwhile()
         assert torch.equal(explorer.effect, usual)
     without = TranslationExplorer(Copies(), "1998", look_up=half)
     assert said(without).startswith("The model has no attribute look_up")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_look_up_of_another_precision_is_shown(dtype):
+    def other(states, memory, allowed=None):
+        beside, weights = Reader.look_up(None, states.to(dtype), memory.to(dtype))
+        return beside, weights
+
+    torch.manual_seed(0)
+    explorer = TranslationExplorer(Reader(), "1998")
+    usual = explorer.weights
+    explorer.look_up = other
+    assert torch.allclose(explorer.weights, usual, atol=1e-2)
+
+
+def test_weights_that_are_no_numbers_differ_nowhere():
+    explorer = TranslationExplorer(Copies(lambda weights: weights * torch.nan), "1998")
+    assert "holds NaN" in explorer.heatmap.message and explorer.apart.content.plain == ""
+    assert explorer.figure() and "NaN" not in repr(explorer)
 
 
 def test_nothing_of_the_model_is_changed():

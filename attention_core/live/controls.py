@@ -127,6 +127,8 @@ def player(label: str, most: Callable[["Explorer"], int], *, follows: str, width
 
         def to_widget(_change=None) -> None:
             value, end = getattr(explorer, name), most(explorer)
+            if value is None:  # the explorer is about to settle on a number
+                return
             for one in (made, play):  # first the ends: the page's link would cut a value off at the other's
                 one.max = max(end, value)
             for one in (made, play):

@@ -168,7 +168,8 @@ def _looked_up(look_up, states: Tensor, memory: Tensor, *more, **named):
     parts = Part("beside", (batch, n, 2 * dim)), Part("weights", (batch, n, memory.shape[1]))
     try:
         answer = call(look_up, states, memory, *more, named=named, quiet=False).answer
-        return formed(answer, *parts)
+        beside, weights = formed(answer, *parts)
+        return beside.to(states.dtype), weights  # which may be computed in float64
     except Failed as problem:
         what = {"part": "look_up", "said": in_words(problem)}
         raise Failed("look_up", where=problem.where, error=problem.error, **what) from problem

@@ -214,6 +214,8 @@ def _verdict(task, text: str, done: Translated) -> str:
 def _apart(weights: Tensor, effect: Tensor, letters: tuple[str, ...], sources: list[str]) -> str:
     """Where weights and effects are furthest apart; of several such places the first."""
     mean, several = weights.mean(0), " (mean of the heads)" if len(weights) > 1 else ""
+    if mean.isnan().all():  # which the map says
+        return ""
     gap = (effect - mean).abs().nan_to_num(0).flatten()
     row, column = divmod(int((gap >= gap.max() - SAME).int().argmax()), len(sources))
     w, share = still.two(mean[row, column]), still.two(effect[row, column])
