@@ -7,6 +7,7 @@ from attention_core.attention import (
     scaled_dot_product_attention,
     split_heads,
 )
+from attention_core.fast import KeyValueCache, linear_attention, tiled_attention
 from attention_core.masks import causal_mask, padding_mask, window_mask
 from attention_core.positional_encoding import (
     ALiBi,
@@ -25,6 +26,7 @@ __all__ = [
     "ALiBi",
     "DecoderBlock",
     "EncoderDecoder",
+    "KeyValueCache",
     "LearnedEncoding",
     "MultiHeadAttention",
     "PositionalEncoding",
@@ -36,11 +38,13 @@ __all__ = [
     "TransformerBlock",
     "alibi_slopes",
     "causal_mask",
+    "linear_attention",
     "merge_heads",
     "padding_mask",
     "rotate_by_position",
     "scaled_dot_product_attention",
     "sinusoidal_table",
     "split_heads",
+    "tiled_attention",
     "window_mask",
 ]

@@ -75,12 +75,15 @@ class Subject:
         if not self.takes_mask:
             raise CannotAsk("it takes no mask, allowed, so nothing can be hidden from it")
 
-    def __call__(self, *arguments, graph: bool = False) -> tuple[Tensor, Tensor]:
-        """`(output, weights)`, float32 unless the `graph` is kept. One argument more is the mask, or None."""
+    def __call__(self, *arguments, graph: bool = False, past: int = 0) -> tuple[Tensor, Tensor]:
+        """`(output, weights)`, float32 unless the `graph` is kept. One argument more is the mask, or None.
+
+        past: so many keys it remembers, beside those that it is given.
+        """
         *given, allowed = arguments if len(arguments) > len(self.inputs) else (*arguments, None)
         masks = () if allowed is None else (allowed,)
         by_place, named = ((), {"allowed": allowed}) if masks and self.by_name else (masks, {})
-        n_q, n_k = given[0].shape[-2], given[-1].shape[-2]
+        n_q, n_k = given[0].shape[-2], past + given[-1].shape[-2]
         try:
             with torch.set_grad_enabled(graph):
                 answer = call(self.attention, *given, *by_place, named=named).answer

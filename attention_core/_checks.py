@@ -1,5 +1,6 @@
 """Bad input is refused here, in words and with its numbers, before torch sees it."""
 
+import math
 from numbers import Integral
 
 import torch
@@ -80,6 +81,14 @@ def check_bias(bias: Tensor, scores: Tensor, dtype: torch.dtype) -> None:
         got = bias.dtype if isinstance(bias, Tensor) else type(bias).__name__
         raise ValueError(f"bias must be a tensor of {dtype}, as the query is, got {got}")
     _check_fits("bias", bias, *scores.shape[-2:], batch=scores.shape[:-2])
+
+
+def check_scale(scale: float | None, d_k: int) -> float:
+    """The scale, 1/√d_k unless given; ValueError unless it is finite."""
+    scale = 1 / math.sqrt(d_k) if scale is None else scale
+    if not math.isfinite(scale):
+        raise ValueError(f"scale must be a finite number, got {scale}")
+    return scale
 
 
 def check_hooks(positions, *hooks: str) -> None:

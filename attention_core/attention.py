@@ -1,15 +1,29 @@
 """Attention itself: one function, and the modules with learned projections around it."""
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from attention_core._checks import check_allowed, check_bias, check_hooks, check_qkv, check_whole, shape
+from attention_core._checks import (
+    check_allowed,
+    check_bias,
+    check_hooks,
+    check_qkv,
+    check_scale,
+    check_whole,
+    shape,
+)
 from attention_core.interop import layer_from_torch, layer_to_torch
 
-_HALF = (torch.float16, torch.bfloat16)
+if TYPE_CHECKING:  # fast.py imports this module, not the other way round
+    from attention_core.fast import KeyValueCache
+
+HALF = (torch.float16, torch.bfloat16)
+_MANY = 2**16  # scores: a second tensor of n² takes as long to be made room for as to be computed
 
 
 def scaled_dot_product_attention(
@@ -48,14 +62,11 @@ def scaled_dot_product_attention(
     """
     check_qkv(query, key, value)
     if torch.is_autocast_enabled(query.device.type):
-        return _under_autocast(query, key, value, allowed, scale=scale, bias=bias)
-    kept, n_q, n_k, d_k = query.dtype, query.shape[-2], key.shape[-2], query.shape[-1]
-    if kept in _HALF:  # a score above 65 504 is no float16, and of 8 bits softmax makes errors of a tenth
+        attend = scaled_dot_product_attention
+        return under_autocast(attend, query, key, value, allowed, scale=scale, bias=bias)
+    kept, n_q, n_k, scale = query.dtype, query.shape[-2], key.shape[-2], check_scale(scale, query.shape[-1])
+    if kept in HALF:  # a score above 65 504 is no float16, and of 8 bits softmax makes errors of a tenth
         query, key, value = query.float(), key.float(), value.float()
-    if scale is None:
-        scale = 1 / math.sqrt(d_k)
-    elif not math.isfinite(scale):
-        raise ValueError(f"scale must be a finite number, got {scale}")
 
     scores = (query * scale) @ key.transpose(-2, -1)  # (..., n_q, n_k); scaling q is n·d, not n²
     if bias is not None:
@@ -65,26 +76,36 @@ def scaled_dot_product_attention(
         check_allowed(allowed, n_q, n_k, scores.shape[:-2])
         scores = scores.masked_fill(~allowed, -math.inf)  # e^−∞ = 0: no share of the row's sum
     if bias is None and allowed is None:
-        weights = scores.softmax(dim=-1)
+        weights = _softmax(scores)
     else:
         nowhere = (scores == -math.inf).all(dim=-1, keepdim=True)  # (..., n_q, 1)
         # 0/0 is kept out of the softmax, so that its gradient is 0 there too, not NaN
-        weights = scores.masked_fill(nowhere, 0).softmax(dim=-1).masked_fill(nowhere, 0)
+        weights = _softmax(scores.masked_fill(nowhere, 0)).masked_fill(nowhere, 0)
     output = weights @ value
     return output.to(kept), weights.to(kept)  # (..., n_q, d_v), (..., n_q, n_k)
 
 
-def _under_autocast(*qkv_allowed: Tensor | None, scale: float | None, bias: Tensor | None):
+def _softmax(scores: Tensor) -> Tensor:
+    """Over the keys. Many scores are written over, some rows at a time, unless a gradient may need them."""
+    few = scores.numel() <= _MANY or not scores.is_contiguous()
+    if few or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return scores.softmax(dim=-1)
+    for rows in scores.view(-1, scores.shape[-1]).split(max(1, _MANY // scores.shape[-1])):
+        rows.copy_(rows.softmax(dim=-1))
+    return scores
+
+
+def under_autocast(attend: Callable, *given: Tensor | None, **options):
     """The same, with what autocast would make of the inputs. It leaves float64 alone, and so is it here."""
-    device = qkv_allowed[0].device.type
+    device = given[0].device.type
     dtype = torch.get_autocast_dtype(device)
 
-    def cast(x: Tensor | None) -> Tensor | None:
+    def cast(x):
         kept = not isinstance(x, Tensor) or not x.is_floating_point() or x.dtype == torch.float64
         return x if kept else x.to(dtype)
 
     with torch.autocast(device, enabled=False):
-        return scaled_dot_product_attention(*map(cast, qkv_allowed), scale=scale, bias=cast(bias))
+        return attend(*map(cast, given), **{name: cast(x) for name, x in options.items()})
 
 
 class AttentionLayer(nn.Module):
@@ -100,7 +121,7 @@ class AttentionLayer(nn.Module):
         merge(x)                    → (batch, n_q, dim)
         output(x)                   → (batch, n_q, dim)
 
-    Between `split` and `attend` stand the positions, if the layer has any.
+    Between `split` and `attend` stand the positions, if the layer has any, and then the `cache`.
     """
 
     def forward(
@@ -111,6 +132,7 @@ class AttentionLayer(nn.Module):
         allowed: Tensor | None = None,
         *,
         need_weights: bool = True,
+        cache: "KeyValueCache | None" = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend from `query` to `key` and `value`, which default to `query` and to `key`.
 
@@ -122,21 +144,30 @@ class AttentionLayer(nn.Module):
             need_weights: False takes torch's fused path and returns None for the weights. Its memory
                 grows with n rather than n², but for what is n² itself: an `allowed` of n × n, and the
                 bias of ALiBi or of relative positions.
+            cache: a `fast.KeyValueCache`, or what has its `append` and its length. The given words follow
+                those that it remembers, which are looked at, too, and it remembers them from now on: n_k
+                counts both, and however a text is cut, the parts get what all of it gets at once. Nothing
+                hides what is to come but `allowed`: `causal_mask(n_q, n_k)` for words that came together.
 
         Returns:
             `(output, weights)`: `(batch, n_q, dim)`, and `(batch, n_q, n_k)` of one head, `(batch,
             num_heads, n_q, n_k)` of several, each head's own, never averaged.
 
         Raises:
-            ValueError: if a last dimension is not `dim`, or shapes or dtypes do not fit.
+            ValueError: if a last dimension is not `dim`, or shapes or dtypes do not fit; then nothing is
+            remembered.
         """
         key = query if key is None else key
         value = key if value is None else value
         _check_inputs(self, query, key, value)
+        past = 0 if cache is None else len(cache)
         if allowed is not None:
-            allowed = self._fitting(allowed, query, key)
+            allowed = self._fitting(allowed, query, key, past + key.shape[-2])
         q, k, v = (self.split(x) for x in self.project(query, key, value))  # (batch, heads, n, d_k) each
-        q, k, bias = self._place(q, k)
+        q, k = self._turn(q, k, past)
+        if cache is not None:
+            k, v = cache.append(k, v)  # (batch, heads, n_k, d_k), those of before first
+        bias = self._bias(q, k)
         # by place, so that an `attend` of one's own can take what it has no use for as *_
         x, weights = self.attend(q, k, v, allowed, bias, need_weights)  # (batch, heads, n_q, d_k)
         return self.output(self.merge(x)), weights if need_weights else None
@@ -174,14 +205,18 @@ class AttentionLayer(nn.Module):
         """What leaves the layer; one head's answer leaves it as it is."""
         return x
 
-    def _place(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Queries and keys at their positions, and what positions add to the scores."""
-        return q, k, None
+    def _turn(self, q: Tensor, k: Tensor, past: int) -> tuple[Tensor, Tensor]:
+        """Queries and keys at their positions, behind so many that are past."""
+        return q, k
 
-    def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    def _bias(self, q: Tensor, k: Tensor) -> Tensor | None:
+        """What positions add to the scores."""
+        return None
+
+    def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor, n_k: int) -> Tensor:
         """`allowed` as `attend` takes it, checked against the weights to come."""
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
-        check_allowed(allowed, query.shape[-2], key.shape[-2], batch)
+        check_allowed(allowed, query.shape[-2], n_k, batch)
         return allowed
 
 
@@ -241,7 +276,8 @@ class MultiHeadAttention(AttentionLayer):
     output = merge(attention(split(query W_Q), split(key W_K), split(value W_V))) W_O
 
     With one argument every position looks at its own sequence; with `key` (and `value`) at another.
-    The parameters do not depend on `num_heads`: 4·dim² weights and, with `bias`, 4·dim biases.
+    The parameters do not depend on `num_heads`: 4·dim² weights and, with `bias`, 4·dim biases. Fewer they are
+    where heads share keys and values.
 
     Args:
         dim: features of a word, before and after; divisible by `num_heads`.
@@ -250,9 +286,13 @@ class MultiHeadAttention(AttentionLayer):
         positions: a scheme of `attention_core.positional_encoding`. Its `rotate` turns the heads'
             queries and keys, its `bias` is added to the scores; its `embed` is not called here, as
             it belongs to the words, before the first layer. Queries are aligned to the end of the
-            keys, as in `causal_mask`: decoding with a cache passes the last words as the query and
-            all words as the key. What the hooks do to a score depends on distances alone, so that
-            `forward` needs no offset.
+            keys, as in `causal_mask`: decoding passes the last words as the query and all words as the
+            key, or the last words alone and a `cache`, whose length is then the `offset` of `rotate`.
+        num_key_value_heads: so many heads of keys and values for all of the queries' heads; it divides
+            `num_heads`, which it is unless given. Grouped-query attention: the first num_heads /
+            num_key_value_heads heads of the queries share the first head of keys, and so on, and nothing
+            is copied for it. With 1, multi-query attention, there is one for all. It is what a cache must
+            hold, and what a step of decoding must read.
 
     The number of dimensions of `allowed` says what it is, never its sizes: 2 are `(n_q, n_k)`, the same
     for all; as many as the query's are `(batch, n_q, n_k)`, the same for all heads; one more are `(batch,
@@ -262,26 +302,64 @@ class MultiHeadAttention(AttentionLayer):
     can be overridden. The `allowed` that `attend` is given can be broadcast to the weights.
 
     Raises:
-        ValueError: for sizes below 1, a `dim` that `num_heads` does not divide, or `positions` that are
-            no scheme.
+        ValueError: for sizes below 1, a `dim` that `num_heads` does not divide, `num_heads` that
+            `num_key_value_heads` does not divide, or `positions` that are no scheme.
 
-    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2.
+    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2; groups: Ainslie et al. 2023,
+    "GQA", section 2.2, and Shazeer 2019, "Fast Transformer Decoding", section 3.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, bias: bool = True, positions=None):
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        bias: bool = True,
+        positions=None,
+        num_key_value_heads: int | None = None,
+    ):
         super().__init__()
         self.dim = dim = check_whole("dim", dim)
         self.num_heads = _dividing(dim, num_heads)
+        of_keys = self.num_heads if num_key_value_heads is None else num_key_value_heads
+        self.num_key_value_heads = _dividing(self.num_heads, of_keys, "num_heads", "num_key_value_heads")
         check_hooks(positions, "rotate", "bias")
         self.positions = positions  # a module's own parameters are trained with this layer's
+        shared = self.num_key_value_heads * (dim // self.num_heads)
         self.to_query = nn.Linear(dim, dim, bias=bias)
-        self.to_key = nn.Linear(dim, dim, bias=bias)
-        self.to_value = nn.Linear(dim, dim, bias=bias)
+        self.to_key = nn.Linear(dim, shared, bias=bias)
+        self.to_value = nn.Linear(dim, shared, bias=bias)
         self.to_output = nn.Linear(dim, dim, bias=bias)
 
     def split(self, x: Tensor) -> Tensor:
-        """`split_heads`: `(batch, n, dim)` → `(batch, num_heads, n, d_k)`."""
-        return split_heads(x, self.num_heads)
+        """`split_heads`: `(batch, n, dim)` → `(batch, num_heads, n, d_k)`, or the fewer heads of keys."""
+        shared = self.num_key_value_heads < self.num_heads and x.shape[-1] < self.dim
+        return split_heads(x, self.num_key_value_heads if shared else self.num_heads)
+
+    def attend(
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        allowed: Tensor | None = None,
+        bias: Tensor | None = None,
+        need_weights: bool = True,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As in `AttentionLayer`; k and v may have fewer heads than q, which then share them in groups.
+
+        The queries of a group become rows of one head, so that each key is read once for all of them.
+        """
+        if self.num_key_value_heads == self.num_heads:
+            return super().attend(q, k, v, allowed, bias, need_weights)
+        (heads, n_q), groups = q.shape[-3:-1], k.shape[-3]
+        if not need_weights and n_q > 1:  # with a mask, rows of one head would need it once for each of them
+            return _fused(q, k, v, allowed, bias, grouped=True), None
+        members = heads // groups
+        allowed, bias = (_by_group(x, groups, members, n_q) for x in (allowed, bias))
+        q = q.unflatten(-3, (groups, members)).flatten(-3, -2)  # (batch, groups, members · n_q, d_k)
+        x, weights = super().attend(q, k, v, allowed, bias, need_weights)
+        x = x.unflatten(-2, (members, n_q)).flatten(-4, -3)  # (batch, heads, n_q, d_k)
+        return x, None if weights is None else weights.unflatten(-2, (members, n_q)).flatten(-4, -3)
 
     def merge(self, x: Tensor) -> Tensor:
         """`merge_heads`: `(batch, num_heads, n, d_k)` → `(batch, n, dim)`."""
@@ -291,16 +369,21 @@ class MultiHeadAttention(AttentionLayer):
         """Mix the heads' answers: `(batch, n, dim)` → the same shape."""
         return self.to_output(x)
 
-    def _place(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _turn(self, q: Tensor, k: Tensor, past: int) -> tuple[Tensor, Tensor]:
         if self.positions is None:
-            return q, k, None
-        q, k = self.positions.rotate(q, k)
-        bias = self.positions.bias(q.shape[-2], k.shape[-2], query=q)
-        return q, k, None if bias is None else bias.to(q.dtype)
+            return q, k
+        # without a past as ever, so that a scheme of one's own may have no offset
+        return self.positions.rotate(q, k, offset=past) if past else self.positions.rotate(q, k)
 
-    def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor) -> Tensor:
+    def _bias(self, q: Tensor, k: Tensor) -> Tensor | None:
+        bias = None
+        if self.positions is not None:
+            bias = self.positions.bias(q.shape[-2], k.shape[-2], query=q)
+        return None if bias is None else bias.to(q.dtype)
+
+    def _fitting(self, allowed: Tensor, query: Tensor, key: Tensor, n_k: int) -> Tensor:
         """With a dimension for the heads, unless it is the same for all."""
-        n_q, n_k = query.shape[-2], key.shape[-2]
+        n_q = query.shape[-2]
         check_allowed(allowed, n_q, n_k)
         batch = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
         weights = (*batch, self.num_heads, n_q, n_k)
@@ -319,23 +402,42 @@ class MultiHeadAttention(AttentionLayer):
     to_torch = layer_to_torch
 
 
-def _fused(q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor | None) -> Tensor:
-    """The output alone, by torch's fused kernel, which never holds all n_q · n_k scores at once."""
+def _by_group(x: Tensor | None, groups: int, members: int, n_q: int) -> Tensor | None:
+    """What is `(..., heads, n_q, n_k)`, or broadcast to it, as `(..., groups, members · n_q, n_k)`."""
+    if x is None or x.ndim < 2:
+        return x
+    if x.ndim > 2 and x.shape[-3] > 1:
+        x = x.expand(*x.shape[:-2], n_q, x.shape[-1])
+        return x.unflatten(-3, (groups, members)).flatten(-3, -2)
+    if x.shape[-2] == 1:
+        return x  # the same for all of them
+    return x.unsqueeze(-3).expand(*x.shape[:-2], members, n_q, x.shape[-1]).flatten(-3, -2)
+
+
+def _fused(
+    q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, bias: Tensor | None, grouped: bool = False
+) -> Tensor:
+    """The output alone, by torch's fused kernel, which never holds all n_q · n_k scores at once.
+
+    grouped: k and v have fewer heads than q, in the dimension before the last two.
+    """
     mask = allowed
     if bias is not None:
         mask = bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
     if mask is not None and mask.ndim < 2:
         mask = torch.atleast_2d(mask)  # one row for all queries
-    if q.ndim == 4 and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]:
+    end = -3 if grouped else -2  # of the dimensions that all three have in common
+    if q.ndim == 4 and q.shape[:end] == k.shape[:end] == v.shape[:end]:
         if mask is not None and mask.ndim == 3:
             mask = mask[None]  # with three dimensions the kernel is not taken
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
     # the kernel knows one batch and one heads dimension and does not broadcast: torch would hold n² scores
-    leading = torch.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
-    q, k, v = (_with_heads(x, leading) for x in (q, k, v))
+    batch = torch.broadcast_shapes(q.shape[:end], k.shape[:end], v.shape[:end])
+    leading = (*batch, *q.shape[end:-2])
+    q, k, v = (_with_heads(x, (*batch, *x.shape[end:-2])) for x in (q, k, v))
     if mask is not None and mask.ndim > 2:
         mask = _with_heads(mask, leading)
-    output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=grouped)
     return output.reshape(*leading, *output.shape[-2:])
 
 
@@ -355,9 +457,9 @@ def _check_inputs(layer: nn.Module, query: Tensor, key: Tensor, value: Tensor) -
         raise ValueError(f"query is {query.dtype} but this layer is {dtype}")
 
 
-def _dividing(dim: int, num_heads: int) -> int:
-    """`num_heads`, once it is known to divide `dim`."""
-    num_heads = check_whole("num_heads", num_heads)
-    if dim % num_heads:
-        raise ValueError(f"dim={dim} is not divisible by num_heads={num_heads}")
-    return num_heads
+def _dividing(whole: int, part: int, of: str = "dim", name: str = "num_heads") -> int:
+    """`part`, once it is known to divide the `whole`."""
+    part = check_whole(name, part)
+    if whole % part:
+        raise ValueError(f"{of}={whole} is not divisible by {name}={part}")
+    return part

@@ -52,11 +52,16 @@ def layer_to_torch(layer: "MultiHeadAttention") -> nn.MultiheadAttention:
     It is `layer.to_torch()`. Torch keeps the three input projections in one matrix, which is frozen here
     if all three are.
 
-    Raises: ValueError if the layer has `positions`, which torch's has not, or something else in the place
-    of a projection.
+    Raises: ValueError if the layer has `positions`, or fewer heads of keys than of queries, which torch's has
+    not, or something else in the place of a projection.
     """
     if layer.positions is not None:
         raise ValueError("torch.nn.MultiheadAttention has no positions")
+    if layer.num_key_value_heads != layer.num_heads:
+        raise ValueError(
+            "torch.nn.MultiheadAttention has no heads that share keys: this layer has "
+            f"num_key_value_heads={layer.num_key_value_heads} for num_heads={layer.num_heads}"
+        )
     projections = (layer.to_query, layer.to_key, layer.to_value, layer.to_output)
     if not all(isinstance(projection, nn.Linear) for projection in projections):
         raise ValueError("torch.nn.MultiheadAttention needs four nn.Linear projections")

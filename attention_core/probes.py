@@ -12,7 +12,10 @@ Every probe in `ALL` has the arguments `attention`, the function or module, and 
 `alone_as_in_a_batch` and `looks_at_the_source`.
 """
 
+import copy
+import functools
 import inspect
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,9 +35,11 @@ from attention_core._asking import (
     random,
     worst,
 )
+from attention_core._calling import takes
 from attention_core._saying import number
 from attention_core.agreement import rounding
 from attention_core.attention import merge_heads, scaled_dot_product_attention, split_heads
+from attention_core.fast import KeyValueCache
 from attention_core.masks import causal_mask, padding_mask
 
 _SIGNS = {True: "✓", False: "✗", None: "–"}
@@ -295,6 +300,34 @@ def cached_equals_uncached(subject: Subject) -> str:
 
 
 @_probe
+def any_cutting(subject: Subject, cache: Callable = KeyValueCache) -> str:
+    """However a text is cut, its pieces, with a `cache`, get what all of it gets at once under a causal mask.
+
+    Not among `ALL`, as few functions take a cache. Args: cache: makes an empty one; it has `append` and a
+    length, as `fast.KeyValueCache` has.
+    """
+    subject.needs_mask()
+    if not takes(subject.attention, "cache")[1]:
+        raise CannotAsk("it takes no cache, so it remembers nothing")
+    n = min(subject.n_q, subject.n_k)
+    inputs = [x[..., :n, :] for x in subject.inputs]
+    whole, _ = subject.twice(*inputs, causal_mask(n))
+    cuttings = {(1,) * n, (max(1, n - 2), *(1,) * min(2, n - 1)), (n // 2, n - n // 2)}
+    for cuts in sorted(cuttings, key=len):
+        pieces, start = copy.copy(subject), 0
+        pieces.attention = functools.partial(subject.attention, cache=cache())
+        for end in itertools.accumulate(cuts):
+            piece = [x[..., start:end, :] for x in inputs]
+            output, _ = pieces(*piece, causal_mask(end - start, end), past=start)
+            off = change_by_row(whole[..., start:end, :], output)
+            if not off.max() <= subject.same[0]:
+                row = start + first_largest(off)
+                raise Fails(f"{moved(f'row {row}', off.max())} when the words came as {list(cuts)}")
+            start = end
+    return f"{n} words cut in {len(cuttings)} ways give the {n} rows of one run"
+
+
+@_probe
 def parity(subject: Subject, reference: Callable | None = None) -> str:
     """The numbers are those of the reference, with a mask and without.
 
@@ -434,7 +467,9 @@ def module_reference(module: nn.Module) -> Callable | None:
         if heads is None:
             output, weights = scaled_dot_product_attention(q, k, v, allowed)
             return to_output(output), weights
-        q, k, v = (split_heads(x, heads) for x in (q, k, v))
+        groups = getattr(module, "num_key_value_heads", heads)
+        q, k, v = (split_heads(x, n) for x, n in ((q, heads), (k, groups), (v, groups)))
+        k, v = (x.repeat_interleave(heads // groups, dim=-3) for x in (k, v))
         allowed = allowed.unsqueeze(-3) if allowed is not None and allowed.ndim > 2 else allowed
         output, weights = scaled_dot_product_attention(q, k, v, allowed)
         return to_output(merge_heads(output)), weights

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from attention_core._calling import takes
 from attention_core._checks import check_allowed, check_hooks, check_tokens, check_whole, shape
 from attention_core.attention import MultiHeadAttention
+from attention_core.fast import KeyValueCache
 from attention_core.masks import causal_mask
 from attention_core.positional_encoding import PositionalEncoding
 
@@ -51,13 +53,22 @@ class TransformerBlock(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
     def forward(
-        self, x: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True
+        self,
+        x: Tensor,
+        allowed: Tensor | None = None,
+        *,
+        need_weights: bool = True,
+        cache: KeyValueCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """`(batch, n, dim)` → the same shape, and the weights `(batch, num_heads, n, n)`.
 
-        Args: allowed, need_weights: as in `MultiHeadAttention`.
+        Args: allowed, need_weights, cache: as in `MultiHeadAttention`. An attention that takes no cache is
+        given none.
         """
-        attended, weights = self.attention(self.norm_1(x), allowed=allowed, need_weights=need_weights)
+        options = {"allowed": allowed, "need_weights": need_weights}
+        if cache is not None:
+            options["cache"] = cache
+        attended, weights = self.attention(self.norm_1(x), **options)
         x = x + attended  # (batch, n, dim): what the word gathered from the others
         x = x + self.feed_forward(self.norm_2(x))  # (batch, n, dim): what it made of that
         return x, weights
@@ -110,7 +121,12 @@ class TinyTransformer(nn.Module):
         self.to_logits = nn.Linear(dim, self.vocabulary)
 
     def forward(
-        self, tokens: Tensor, allowed: Tensor | None = None, *, need_weights: bool = True
+        self,
+        tokens: Tensor,
+        allowed: Tensor | None = None,
+        *,
+        need_weights: bool = True,
+        caches: list[KeyValueCache] | None = None,
     ) -> tuple[Tensor, list[Tensor] | None]:
         """The logits, and the weights of each layer.
 
@@ -119,6 +135,8 @@ class TinyTransformer(nn.Module):
             allowed: boolean, True means "may look": `(n, n)`, or `(batch, n, n)` as a `padding_mask`
                 is, where any size may be 1. A causal model looks only where both allow it.
             need_weights: False is faster, and returns None for the weights.
+            caches: one for each layer. The tokens follow those that they remember, and are remembered from
+                now on: `allowed` and the weights are `(…, n, n_all)` then, and `logits` of the n alone.
 
         Returns:
             `(logits, weights)`: `(batch, n, vocabulary)`, and for each layer `(batch, num_heads, n, n)`,
@@ -126,28 +144,35 @@ class TinyTransformer(nn.Module):
 
         Raises:
             ValueError: for tokens that are not whole numbers from 0 to vocabulary − 1, or not
-                `(batch, n)`, and for an `allowed` that does not fit.
+                `(batch, n)`, for an `allowed` that does not fit, and for caches that are not one a layer.
         """
         check_tokens("tokens", tokens, self.vocabulary)
+        past = 0 if caches is None else self._past(caches)
         n = tokens.shape[-1]
         if allowed is not None:
-            check_allowed(allowed, n, n)
-        if self.causal:
-            causal = causal_mask(n).to(tokens.device)  # (n, n)
+            check_allowed(allowed, n, past + n)
+        if self.causal and not (past and n == 1):  # a single token comes last: it may look at them all
+            causal = causal_mask(n, past + n).to(tokens.device)  # (n, n_all)
             allowed = causal if allowed is None else allowed & causal
         x = self.embedding(tokens.long())  # (batch, n, dim)
         if self.positions is not None:
-            x = self.positions.embed(x)  # (batch, n, dim)
+            x = self.positions.embed(x, offset=past) if past else self.positions.embed(x)  # (batch, n, dim)
         weights = []
-        for block in self.blocks:
-            x, of_block = block(x, allowed, need_weights=need_weights)
+        for i, block in enumerate(self.blocks):
+            remembered = {} if caches is None else {"cache": caches[i]}
+            x, of_block = block(x, allowed, need_weights=need_weights, **remembered)
             weights.append(of_block)  # (batch, num_heads, n, n)
         logits = self.to_logits(self.norm(x))  # (batch, n, vocabulary)
         return logits, weights if need_weights else None
 
     @torch.no_grad()
-    def generate(self, tokens: Tensor, steps: int) -> Tensor:
+    def generate(self, tokens: Tensor, steps: int, *, cached: bool = True) -> Tensor:
         """Append the likeliest next token, `steps` times: `(batch, n)` → `(batch, n + steps)`.
+
+        Args: cached: remember the keys and values of what was read, so that of each step only the last token
+        is new. It gives the same tokens, and is left out where a part of one's own, an attention say, takes
+        no `cache`, or a scheme of positions no `offset`. An attention that looks ahead, in spite of the mask,
+        has nothing that could be remembered: then say False.
 
         Raises: ValueError for a model that is not causal, no token to begin with, or negative steps.
         """
@@ -157,11 +182,37 @@ class TinyTransformer(nn.Module):
         check_tokens("tokens", tokens, self.vocabulary)
         if tokens.shape[-1] == 0:
             raise ValueError(f"there must be a token to begin with, got {shape(tokens)}")
+        options = {"need_weights": False}
+        if cached and self._can_remember():
+            options["caches"] = [KeyValueCache() for _ in self.blocks]
+        new = tokens
         for _ in range(steps):
-            logits, _ = self(tokens, need_weights=False)  # (batch, n, vocabulary)
+            logits, _ = self(new, **options)  # (batch, n, vocabulary)
             following = logits[:, -1:].argmax(-1).to(tokens.dtype)  # (batch, 1)
             tokens = torch.cat((tokens, following), dim=-1)  # (batch, n + 1)
+            new = following if "caches" in options else tokens
         return tokens
+
+    def _past(self, caches: list[KeyValueCache]) -> int:
+        """How many positions the caches remember, once they are known to be one a layer."""
+        if len(caches) != len(self.blocks) or len({id(cache) for cache in caches}) != len(caches):
+            raise ValueError(
+                f"each of the {len(self.blocks)} layers needs a cache of its own, "
+                f"got {len({id(cache) for cache in caches})} of them in a list of {len(caches)}"
+            )
+        lengths = [len(cache) for cache in caches]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"all caches must remember the same tokens, but they hold {lengths} positions")
+        return lengths[0]
+
+    def _can_remember(self) -> bool:
+        """Whether every part takes what it needs to go on from what was read before."""
+        needed = [(self, "caches")]
+        for block in self.blocks:
+            needed += [(block, "cache"), (getattr(block, "attention", None), "cache")]
+        if self.positions is not None:
+            needed += [(self.positions.embed, "offset"), (self.positions.rotate, "offset")]
+        return all(takes(part, name)[1] for part, name in needed)
 
 
 class DecoderBlock(nn.Module):

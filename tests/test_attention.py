@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from attention_speed import peak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -429,3 +430,30 @@ def test_mixed_precision_may_mix_dtypes():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output, _ = layer(dtype=torch.float32)(draw(3, 4, dtype=torch.bfloat16))
     assert output.dtype == torch.bfloat16
+
+
+# ---------------------------------------------------------------- many weights, without gradients
+
+
+@pytest.mark.parametrize("leads", [((), ()), ((2, 3), (2, 3)), ((), (2,)), ((2,), ()), ((3, 1), (2,))])
+@pytest.mark.parametrize("masked", [False, True])
+def test_many_weights_are_the_same_without_gradients(leads, masked):
+    n = 400
+    query, key = (draw(*lead, n, 4, seed=i) for i, lead in enumerate(leads))
+    allowed = draw(n, n, seed=2) > 0 if masked else None
+    if masked:
+        allowed[3] = False
+    with torch.enable_grad():
+        right = scaled_dot_product_attention(query, key, key, allowed)
+    with torch.no_grad():
+        found = scaled_dot_product_attention(query, key, key, allowed)
+    for one, other in zip(found, right, strict=True):
+        assert agree(one, other, 4, n, n, size=50)
+
+
+def test_without_gradients_weights_take_the_place_of_the_scores():
+    query = draw(4, 512, 8, dtype=torch.float32).requires_grad_()
+    bytes_of_weights = 4 * 512 * 512 * 4
+    with torch.no_grad():
+        assert peak(lambda: scaled_dot_product_attention(query, query, query)) < 1.2 * bytes_of_weights
+    assert peak(lambda: scaled_dot_product_attention(query, query, query)) > 1.9 * bytes_of_weights

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import fast_attention
 import pytest
 import torch
 
@@ -74,3 +75,32 @@ def test_memory_grows_with_n_without_weights_and_with_its_square_with_them(speed
     # from 768 on: there the fused kernel takes larger blocks, which is a step and not a slope
     assert bytes_at(2048, False) < 2.2 * bytes_at(1024, False)
     assert bytes_at(2048, True) > 3.5 * bytes_at(1024, True)
+
+
+def test_the_table_of_fast_attention_has_its_rows_and_says_what_is_met(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["fast_attention.py", "--quick"])
+    monkeypatch.setattr(fast_attention, "QUICK", {"sizes": (8, 300), "steps": (2, 3), "keys": (5,)})
+    fast_attention.main()
+    first, heading, *lines = capsys.readouterr().out.splitlines()
+    assert "one thread" in first and heading == fast_attention.HEADING
+    rows, verdicts = lines[:9], lines[9:]
+    for line in rows:
+        assert len(line) == len(heading), line
+        size, time, against, ratio, most, their_most = map(float, line[50:].split())
+        assert size in (8, 300, 2, 3, 5) and min(time, against, ratio) > 0 and min(most, their_most) >= 0
+    assert len(verdicts) == 4 and all(line.startswith(("met   ", "MISSED")) for line in verdicts)
+    assert "tiles against all weights, 300: " in verdicts[0]  # of the largest size
+
+
+def test_a_target_is_met_by_the_last_row_alone():
+    names = [
+        "tiles against all weights",
+        "tokens with a cache against without",
+        "the same without the projections",
+    ]
+    rows = [
+        fast_attention.Row(name, n, 1, 1, ratio, 1, 30) for name in names for n, ratio in ((1, 9.0), (2, 0.1))
+    ]
+    assert [line[:6] for line in fast_attention.targets(rows)] == ["met   "] * 4
+    rows.append(fast_attention.Row(names[0], 3, 1, 1, 0.7, 1, 10))
+    assert [line[:6] for line in fast_attention.targets(rows)] == ["MISSED", "MISSED", "met   ", "met   "]

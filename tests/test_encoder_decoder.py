@@ -222,6 +222,16 @@ def test_any_translator_writes_as_ours_does():
     assert asked == list(range(1, len(asked) + 1))
 
 
+def test_after_its_end_a_sentence_has_only_ends_whatever_the_model_would_write():
+    def counts(source, target, allowed=None):  # 3, 4, 5 … from each sentence's own number on, round to 0
+        following = (source[:, :1] + torch.arange(target.shape[1])) % 7
+        return nn.functional.one_hot(following, 7).float(), None
+
+    source = torch.tensor([[5], [2], [3]])
+    written = greedy_decode(counts, source, START, END, 6)
+    assert written.tolist() == [[5, 6, 0, 1, END, END], [END] * 6, [3, 4, 5, 6, 0, 1]]
+
+
 def test_it_stops_when_all_have_ended():
     translator = model()
     translator.to_logits.bias.data[END] += 100

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 import torch
+from attention_speed import peak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import shifted, threads
@@ -15,14 +16,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attention_core import (
     ALiBi,
+    KeyValueCache,
     MultiHeadAttention,
     PositionalEncoding,
+    RelativeEncoding,
     RotaryEncoding,
+    SelfAttention,
     causal_mask,
     merge_heads,
     padding_mask,
     scaled_dot_product_attention,
     split_heads,
+    window_mask,
 )
 from attention_core.agreement import agree
 from attention_core.masks import to_attn_mask, to_key_padding_mask
@@ -438,6 +443,258 @@ def test_a_scheme_with_parameters_is_trained_with_the_layer():
         layer.zero_grad()
         layer(torch.randn(2, 5, 12), need_weights=need_weights)[0].square().sum().backward()
         assert "positions.slope" in dict(layer.named_parameters()) and layer.positions.slope.grad != 0
+
+
+# ---------------------------------------------------------------- heads that share keys
+
+
+def as_torch_groups(layer, x, allowed=None, bias=None):
+    """The same by torch: project, split, and its own grouped attention."""
+    query, key, value = x if len(x) == 3 else (x[0], x[-1], x[-1])
+    q, k, v = (
+        p(part).unflatten(-1, (-1, layer.dim // layer.num_heads)).transpose(-3, -2)
+        for p, part in ((layer.to_query, query), (layer.to_key, key), (layer.to_value, value))
+    )
+    mask = allowed if bias is None else bias if allowed is None else bias.masked_fill(~allowed, -math.inf)
+    heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
+    return layer.to_output(heads.transpose(-3, -2).flatten(-2))
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize(("n_q", "n_k"), [(4, 5), (1, 5), (5, 1), (0, 5), (4, 0)])
+def test_shared_keys_give_what_torchs_grouped_attention_gives(groups, n_q, n_k, need_weights):
+    layer = a_layer(24, 6, num_key_value_heads=groups)
+    assert layer.to_key.weight.shape == layer.to_value.weight.shape == (4 * groups, 24)
+    x = [draw(2, n, 24, seed=n) for n in (n_q, n_k, n_k)]
+    forms = {"none": None} | (masks(2, 6, n_q, n_k) if n_q and n_k else {})
+    for form, allowed in forms.items():
+        output, weights = layer(*x, allowed=allowed, need_weights=need_weights)
+        by_head = allowed[:, None] if allowed is not None and allowed.ndim == 3 else allowed
+        right = as_torch_groups(layer, x, by_head)
+        assert agree(output, right, 24, 4, 7, 7, 24, size=50), form
+        if not need_weights:
+            continue
+        assert weights.shape == (2, 6, n_q, n_k), form
+        if allowed is not None:
+            by_head = by_head.broadcast_to(weights.shape)
+            assert not weights[~by_head].any()
+            assert_close(weights.sum(-1), by_head.any(-1).to(weights), (5, 5), score=1)
+
+
+def repeated(layer):
+    """A layer in which each head has keys and values of its own, which are copies of the group's."""
+    full = MultiHeadAttention(layer.dim, layer.num_heads, positions=layer.positions).to(layer.to_query.weight)
+    times = layer.num_heads // layer.num_key_value_heads
+    d_k = layer.dim // layer.num_heads
+    with torch.no_grad():
+        for name in ("to_query", "to_key", "to_value", "to_output"):
+            for ours, theirs in zip(
+                getattr(full, name).parameters(), getattr(layer, name).parameters(), strict=True
+            ):
+                by_head = theirs.unflatten(0, (-1, d_k))
+                ours.copy_(
+                    (
+                        by_head if name in ("to_query", "to_output") else by_head.repeat_interleave(times, 0)
+                    ).flatten(0, 1)
+                )
+    return full
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+@pytest.mark.parametrize(
+    "scheme", [lambda: None, lambda: RotaryEncoding(4), lambda: ALiBi(6), lambda: RelativeEncoding(4, 2)]
+)
+def test_shared_keys_are_repeated_keys_with_positions_and_gradients(scheme, lead, need_weights):
+    layer = a_layer(24, 6, num_key_value_heads=2, positions=scheme())
+    full, n = repeated(layer), 5
+    allowed = draw(*lead, n, n, seed=8) > 0 if lead else causal_mask(n)
+    found = []
+    for one in (layer, full):
+        one.zero_grad()
+        x = draw(*lead, n, 24).requires_grad_()
+        output, weights = one(x, allowed=allowed, need_weights=need_weights)
+        (output * draw(*output.shape, seed=3)).sum().backward()
+        grouped = [
+            p.weight.grad.unflatten(0, (2, -1, 4) if one is full else (2, 1, 4)).sum(1)
+            for p in (one.to_key, one.to_value)
+        ]
+        found.append(
+            [output, x.grad, one.to_query.weight.grad, *grouped] + ([weights] if need_weights else [])
+        )
+    for ours, theirs in zip(*found, strict=True):
+        assert_close(ours, theirs, (24, 4, 7, 7, 24) * 4)
+
+
+def test_the_first_heads_share_the_first_keys():
+    layer, x = a_layer(24, 6, num_key_value_heads=2), draw(2, 5, 24)
+    before = layer(x)[1]
+    with torch.no_grad():
+        layer.to_key.weight[:4] += 1  # those of the first of the two
+    moved = (layer(x)[1] - before).abs().amax((0, 2, 3)) > 1e-6
+    assert moved.tolist() == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("n_q", [1, 3])
+@torch.no_grad()
+def test_no_key_is_copied_for_the_heads_that_share_it(n_q, need_weights):
+    layer, n = a_layer(64, 16, num_key_value_heads=1, dtype=torch.float32), 4096
+    q, k, v = draw(1, 16, n_q, 4, dtype=torch.float32), *draw(2, 1, 1, n, 4, dtype=torch.float32)
+    allowed, weights = causal_mask(n_q, n), 16 * n_q * n * 4
+    needed = peak(lambda: layer.attend(q, k, v, None, None, need_weights))
+    assert needed < k.nbytes + (2 * weights if need_weights else 0)  # a copy for each head is 16 times that
+    with_mask = peak(lambda: layer.attend(q, k, v, allowed, None, need_weights))
+    assert with_mask < k.nbytes + allowed.numel() * 8 + (4 * weights if need_weights else 0)
+
+
+@torch.no_grad()
+def test_without_weights_a_mask_is_not_repeated_for_the_heads_that_share_keys():
+    n, x = 512, draw(1, 512, 64, dtype=torch.float32)
+    needed = [
+        peak(
+            lambda g=g: a_layer(64, 16, num_key_value_heads=g, dtype=torch.float32)(
+                x, allowed=causal_mask(n), need_weights=False
+            )
+        )
+        for g in (1, 16)
+    ]
+    assert needed[0] <= 1.1 * needed[1]
+
+
+@pytest.mark.parametrize("scheme", [lambda: None, lambda: RotaryEncoding(4)])
+def test_a_group_is_chosen_by_numbers_that_fit(scheme):
+    for groups, message in (
+        (4, "num_heads=6 is not divisible by num_key_value_heads=4"),
+        (0, "num_key_value_heads must be a whole number, 1 or more, got 0"),
+        (12, "num_heads=6 is not divisible by num_key_value_heads=12"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            MultiHeadAttention(24, 6, positions=scheme(), num_key_value_heads=groups)
+
+
+def test_torchs_module_has_no_shared_keys():
+    with pytest.raises(
+        ValueError, match=r"no heads that share keys: .* num_key_value_heads=2 for num_heads=4"
+    ):
+        MultiHeadAttention(8, 4, num_key_value_heads=2).to_torch()
+    MultiHeadAttention(8, 4, num_key_value_heads=4).to_torch()
+
+
+# ---------------------------------------------------------------- a cache
+
+
+CACHED = {
+    "none": lambda heads: None,
+    "rotary": lambda heads: RotaryEncoding(4),
+    "rotary in halves": lambda heads: RotaryEncoding(4, pairing="half"),
+    "alibi": ALiBi,
+    "relative": lambda heads: RelativeEncoding(4, 3),
+}
+SEEN = {  # who may look at whom when all words come at once; nobody ahead of a cut
+    "causal": lambda n: causal_mask(n),
+    "window": lambda n: causal_mask(n) & window_mask(n, width=2),
+    "each its own": lambda n: causal_mask(n) & (draw(2, n, n, seed=7) > -0.5),
+    "each head its own": lambda n: causal_mask(n) & (draw(2, 6, n, n, seed=7) > -0.5),
+}
+
+
+def in_pieces(layer, x, cuts, allowed, cache=None, **options):
+    """The answers to a text that comes in pieces, put together; weights are 0 for what was not there yet."""
+    cache, outputs, maps, n = KeyValueCache() if cache is None else cache, [], [], 0
+    for end in (*cuts, x.shape[-2]):
+        own = allowed[..., n:end, :end]
+        output, weights = layer(x[..., n:end, :], allowed=own, cache=cache, **options)
+        assert len(cache) == end
+        outputs.append(output)
+        if weights is not None:
+            maps.append(F.pad(weights, (0, x.shape[-2] - end)))
+        n = end
+    return torch.cat(outputs, -2), torch.cat(maps, -2) if maps else None
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("groups", [6, 2, 1])
+@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize("name", CACHED)
+def test_any_cutting_gives_what_one_call_gives(name, seen, groups, need_weights):
+    layer = a_layer(24, 6, num_key_value_heads=groups, positions=CACHED[name](6))
+    x, allowed = draw(2, 9, 24), SEEN[seen](9)
+    whole = layer(x, allowed=allowed, need_weights=need_weights)
+    for cuts in ((), range(1, 9), (4, 5, 6, 7, 8), (3, 6), (1,), (8,), (0, 0, 5)):
+        for recorded in (True, False):
+            with torch.set_grad_enabled(recorded):
+                parts = in_pieces(layer, x, cuts, allowed, need_weights=need_weights)
+            assert_close(parts[0], whole[0], (24, 4, 9, 9, 24))
+            if need_weights:
+                assert_close(parts[1], whole[1], (24, 4, 9, 9, 24))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 12), max_size=12),
+    name=st.sampled_from(list(CACHED)),
+    groups=st.sampled_from([1, 2, 6]),
+)
+def test_any_cutting_at_all(cuts, name, groups):
+    layer, x = a_layer(24, 6, num_key_value_heads=groups, positions=CACHED[name](6)), draw(2, 12, 24)
+    output, _ = in_pieces(layer, x, sorted(cuts), causal_mask(12), need_weights=False)
+    assert_close(output, layer(x, allowed=causal_mask(12))[0], (24, 4, 12, 12, 24))
+
+
+def test_gradients_of_a_text_in_pieces_are_those_of_the_whole():
+    layer, found = a_layer(24, 6, num_key_value_heads=2, positions=RotaryEncoding(4)), []
+    for cuts in ((), (2, 3, 6)):
+        layer.zero_grad()
+        x = draw(2, 9, 24).requires_grad_()
+        output, _ = in_pieces(layer, x, cuts, causal_mask(9))
+        (output * draw(*output.shape, seed=2)).sum().backward()
+        found.append([x.grad, *(p.grad for p in layer.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        assert_close(ours, theirs, (24, 4, 9, 9, 24) * 4)
+
+
+def test_what_does_not_fit_is_not_remembered():
+    layer, cache = a_layer(), KeyValueCache()
+    layer(draw(2, 3, 12), cache=cache)
+    for x, allowed, message in (
+        (draw(2, 2, 12), causal_mask(2), "which does not fit 2 queries × 5 keys"),
+        (draw(2, 2, 12), torch.ones(3, 2, 5).bool(), r"\(2, 5\), \(2, 2, 5\), or per head \(2, 3, 2, 5\)"),
+        (
+            draw(3, 2, 12),
+            None,
+            r"key has shape \(3, 3, 2, 4\), which cannot follow what is kept, \(2, 3, 3, 4\)",
+        ),
+        (draw(2, 2, 10), None, "query has 10 features"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            layer(x, allowed=allowed, cache=cache)
+        assert len(cache) == 3
+    one = SelfAttention(12).double()
+    parts = in_pieces(one, draw(2, 5, 12), (2, 3), causal_mask(5))
+    assert_close(parts[0], one(draw(2, 5, 12), allowed=causal_mask(5))[0])
+
+
+def test_a_scheme_is_told_where_the_given_words_stand_and_a_cache_may_be_anyones():
+    class Listed:
+        def __init__(self):
+            self.keys, self.values = [], []
+
+        def __len__(self):
+            return sum(x.shape[-2] for x in self.keys)
+
+        def append(self, key, value):
+            self.keys.append(key)
+            self.values.append(value)
+            return torch.cat(self.keys, -2), torch.cat(self.values, -2)
+
+    layer = a_layer(positions=Recorder(None))
+    in_pieces(layer, draw(2, 6, 12), (3, 5), causal_mask(6), cache=Listed())
+    assert layer.positions.calls[::2] == [
+        ((2, 3, n, 4), (2, 3, n, 4), at) for n, at in ((3, 0), (2, 3), (1, 5))
+    ]
+    assert layer.positions.calls[1::2] == [(n, m, (2, 3, n, 4), 0) for n, m in ((3, 3), (2, 5), (1, 6))]
 
 
 # ---------------------------------------------------------------- refusals

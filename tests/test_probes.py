@@ -14,7 +14,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from attention_core import (
+    ALiBi,
+    KeyValueCache,
     MultiHeadAttention,
+    RotaryEncoding,
     SelfAttention,
     causal_mask,
     probes,
@@ -735,3 +738,60 @@ TRANSLATES_NOTHING = {
 def test_no_probe_of_a_translator_raises_for_what_it_does(probe, model):
     verdict = probe(model, SOURCE, TARGET)
     assert not verdict and verdict.evidence and "\n" not in repr(verdict)
+
+
+# ---------------------------------------------------------------- what is remembered
+
+
+class Scheme(RotaryEncoding):
+    """Takes an offset, and forgets it."""
+
+    def rotate(self, query, key, *, offset=0):
+        return super().rotate(query, key)
+
+
+class NewestFirst(KeyValueCache):
+    def append(self, key, value):
+        return tuple(x.flip(-2) for x in super().append(key, value))
+
+
+class Forgetful(KeyValueCache):
+    def append(self, key, value):
+        keys, values = super().append(key, value)
+        return torch.cat((torch.zeros_like(keys[..., :-1, :]), keys[..., -1:, :]), -2), values
+
+
+def layer(positions=None, **options):
+    torch.manual_seed(0)
+    return MultiHeadAttention(8, 2, positions=positions, **options)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("positions", [None, RotaryEncoding(4), ALiBi(2)])
+def test_any_cutting_of_a_right_layer_gives_the_same(positions, groups):
+    verdict = probes.any_cutting(layer(positions, num_key_value_heads=groups))
+    assert verdict and verdict.evidence == "5 words cut in 3 ways give the 5 rows of one run"
+    assert probes.any_cutting(SelfAttention(8))
+    assert probes.parity(layer(num_key_value_heads=groups))
+
+
+@pytest.mark.parametrize(
+    ("attention", "options", "said"),
+    [
+        (layer(Scheme(4)), {}, "when the words came as"),
+        (layer(), {"cache": Forgetful}, "when the words came as"),
+        (layer(RotaryEncoding(4)), {"cache": NewestFirst}, "when the words came as"),
+        (layer(), {"cache": list}, "TypeError"),
+    ],
+)
+def test_what_a_cut_changes_is_said(attention, options, said):
+    verdict = probes.any_cutting(attention, **options)
+    assert verdict.holds is False and said in verdict.evidence
+
+
+def test_what_takes_no_cache_is_not_asked():
+    assert (
+        probes.any_cutting(scaled_dot_product_attention).evidence
+        == "it takes no cache, so it remembers nothing"
+    )
+    assert probes.any_cutting not in probes.ALL

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -108,13 +109,17 @@ def headings(name: str) -> set[str]:
 
 @cache
 def space(name: str) -> dict:
-    """What a lesson imports and defines, without running its training: stubs and all."""
+    """What a lesson imports and defines, without running its training: stubs and all.
+
+    A function whose defaults are what a cell has computed is left out: no check calls one.
+    """
     names: dict = {}
     kept = ast.Import | ast.ImportFrom | ast.ClassDef | ast.FunctionDef
     for cell in read(name).cells:
         if cell.cell_type == "code":
-            body = [part for part in ast.parse(cell.source).body if isinstance(part, kept)]
-            exec(compile(ast.Module(body, []), cell.id, "exec"), names)
+            for part in (part for part in ast.parse(cell.source).body if isinstance(part, kept)):
+                with suppress(NameError):
+                    exec(compile(ast.Module([part], []), cell.id, "exec"), names)
     return names
 
 

@@ -1,6 +1,7 @@
 """The tiny transformer: its shapes, its order of things, and what it learns, on three seeds each."""
 
 import copy
+import functools
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from attention_core import (
     ALiBi,
+    KeyValueCache,
     LearnedEncoding,
     MultiHeadAttention,
     PositionalEncoding,
@@ -247,6 +249,142 @@ def test_generation_appends_the_likeliest_token():
     for n in range(3, 7):
         assert torch.equal(longer[:, n], model(longer[:, :n])[0][:, -1].argmax(-1))
     assert torch.equal(model.generate(x, 0), x)
+
+
+# ---------------------------------------------------------------- what was read before is remembered
+
+
+SHARED = functools.partial(MultiHeadAttention, num_key_value_heads=1)
+
+
+@pytest.fixture
+def appended(monkeypatch):
+    """Which caches were given something, and how many positions each time."""
+    given, append = [], KeyValueCache.append
+    monkeypatch.setattr(
+        KeyValueCache, "append", lambda self, k, v: given.append((self, k.shape[-2])) or append(self, k, v)
+    )
+    return given
+
+
+@pytest.mark.parametrize("attention", [MultiHeadAttention, SHARED])
+@pytest.mark.parametrize("name", SCHEMES)
+def test_generation_with_a_cache_gives_the_same_tokens_and_reads_each_once(name, attention, appended):
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = make(SCHEMES[name](), causal=True, attention=attention)
+        x = tokens(3, 1 + seed % 4, seed=seed)
+        steps = 9 - x.shape[1]
+        without = model.generate(x, steps, cached=False)
+        assert not appended
+        assert torch.equal(model.generate(x, steps), without)
+        caches = list({id(cache): cache for cache, _ in appended}.values())
+        assert len(caches) == 2 and [len(cache) for cache in caches] == [8, 8]  # the last token is not read
+        assert [n for _, n in appended] == [x.shape[1]] * 2 + [1] * 2 * (steps - 1)
+        appended.clear()
+
+
+@pytest.mark.parametrize("cuts", [(), (1, 2, 3, 4, 5, 6), (3,), (2, 4), (0, 6)])
+@pytest.mark.parametrize("name", SCHEMES)
+def test_logits_of_a_text_in_pieces_are_those_of_the_whole(name, cuts):
+    model, x = make(SCHEMES[name](), causal=True), tokens(2, 7)
+    for allowed in (None, padding_mask([7, 5]), torch.ones(7, 7, dtype=torch.bool).tril(-1)):
+        whole, maps = model(x, allowed)
+        caches, logits, n = [KeyValueCache(), KeyValueCache()], [], 0
+        for end in (*cuts, 7):
+            own = None if allowed is None else allowed.expand(*allowed.shape[:-2], 7, 7)[..., n:end, :end]
+            part, weights = model(x[:, n:end], own, caches=caches)
+            assert [w.shape for w in weights] == [(2, 2, end - n, end)] * 2
+            for ours, right in zip(weights, maps, strict=True):
+                assert same(ours, right[:, :, n:end, :end])
+            logits.append(part)
+            n = end
+        assert same(torch.cat(logits, 1), whole)
+
+
+class NoCache(MultiHeadAttention):
+    """As a learner's class may be: its forward knows nothing of caches."""
+
+    def forward(self, query, key=None, value=None, allowed=None, *, need_weights=True):
+        return super().forward(query, key, value, allowed, need_weights=need_weights)
+
+
+class NoOffset(SinusoidalEncoding):
+    def embed(self, x):
+        return super().embed(x)
+
+
+class OwnBlock(TransformerBlock):
+    def forward(self, x, allowed=None, *, need_weights=True):
+        return super().forward(x, allowed, need_weights=need_weights)
+
+
+class OwnModel(TinyTransformer):
+    def forward(self, tokens, allowed=None, *, need_weights=True):
+        return super().forward(tokens, allowed, need_weights=need_weights)
+
+
+def own_block():
+    model = make(causal=True)
+    model.blocks[1] = OwnBlock(8, 2).double()
+    return model
+
+
+@pytest.mark.parametrize(
+    "make_it",
+    [
+        lambda: make(causal=True, attention=NoCache),
+        lambda: make(NoOffset(8), causal=True),
+        own_block,
+        lambda: OwnModel(6, dim=8, causal=True).double(),
+    ],
+    ids=["attention", "positions", "block", "model"],
+)
+def test_a_part_that_cannot_go_on_is_asked_as_before(make_it, appended):
+    model, x = make_it(), tokens(2, 3)
+    longer = model.generate(x, 4)
+    assert not appended
+    for n in range(3, 7):
+        assert torch.equal(longer[:, n], model(longer[:, :n])[0][:, -1].argmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("caches", "message"),
+    [
+        (
+            lambda: [KeyValueCache()],
+            "each of the 2 layers needs a cache of its own, got 1 of them in a list of 1",
+        ),
+        (lambda: [KeyValueCache()] * 2, "got 1 of them in a list of 2"),
+        (lambda: [KeyValueCache() for _ in range(3)], "got 3 of them in a list of 3"),
+    ],
+)
+def test_caches_are_one_a_layer(caches, message):
+    with pytest.raises(ValueError, match=message):
+        make(causal=True)(tokens(1, 2), caches=caches())
+
+
+def test_caches_remember_the_same_tokens_or_none_is_given_more():
+    model, caches = make(LearnedEncoding(4, 8), causal=True), [KeyValueCache(), KeyValueCache()]
+    model(tokens(1, 3), caches=caches)
+    for wrong, allowed, message in (
+        (tokens(1, 2), None, "max_length=4"),
+        (tokens(1, 1), torch.ones(1, 1).bool().expand(1, 3), "does not fit 1 queries × 4 keys"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model(wrong, allowed, caches=caches)
+        assert [len(cache) for cache in caches] == [3, 3]
+    caches[1].append(*torch.zeros(2, 1, 2, 1, 4).double())
+    with pytest.raises(ValueError, match=r"must remember the same tokens, but they hold \[3, 4\] positions"):
+        model(tokens(1, 1), caches=caches)
+
+
+def test_an_encoder_may_read_on_too_but_sees_what_is_there():
+    model, x = make(), tokens(1, 4)
+    caches = [KeyValueCache(), KeyValueCache()]
+    model(x[:, :3], caches=caches)
+    _, weights = model(x[:, 3:], caches=caches)
+    assert all((w > 0).all() and w.shape == (1, 2, 1, 4) for w in weights)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def rows(
                 backward,
             ),
         )
-        times = _by_turns(*calls, pairs)
+        times = by_turns(*calls, pairs)
         milliseconds = [1e3 * statistics.median(seconds) for seconds in times]
         ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
         yield Row(n, weights, backward, *milliseconds, ratio, *(peak(call) / 1e6 for call in calls))
@@ -121,7 +121,7 @@ def _call(layer: torch.nn.Module, forward: Callable, backward: bool) -> Callable
     return train if backward else infer
 
 
-def _by_turns(first: Callable, second: Callable, pairs: int) -> tuple[list[float], list[float]]:
+def by_turns(first: Callable, second: Callable, pairs: int) -> tuple[list[float], list[float]]:
     """Seconds of a call of each, in pairs, so that a slow moment of the machine hits both."""
     for call in (first, second):
         call()

@@ -476,8 +476,8 @@ class _Writing(Exercise):
         rows = isinstance(trial.got, Tensor) and trial.got.ndim == 2 and len(trial.got) == len(case.inputs[1])
         return replace(trial, form=None) if rows and trial.form and trial.form.what == "shape" else trial
 
-    def _is(self, wrong: Callable, trial: Trial) -> bool:
-        return super()._is(wrong, replace(trial, got=_shortened(trial.got, trial.case.inputs[3])))
+    def _is(self, wrong: Callable, trial: Trial, near: float) -> bool:
+        return super()._is(wrong, replace(trial, got=_shortened(trial.got, trial.case.inputs[3])), near)
 
     def _found(self, trials: list[Trial], answer) -> Result:
         result = super()._found(trials, answer)
