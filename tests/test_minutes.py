@@ -16,7 +16,12 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
 # the cells that begin them
-PARTS = {"01": ("break", "rank"), "03": ("switch-intro",), "04": ("home",), "05": ("transformer-intro",)}
+PARTS = {
+    "01": ("break", "rank"),
+    "03": ("switch-intro",),
+    "04": ("home",),
+    "05": ("transformer-intro",),
+}
 NEAR = 0.1
 
 _FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
