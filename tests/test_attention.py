@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from attention_speed import peak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from attention_core import SelfAttention, causal_mask, scaled_dot_product_attention
 from attention_core.agreement import agree, attention_rounding, rounding
+from attention_core.cost import peak_bytes
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -455,5 +455,5 @@ def test_without_gradients_weights_take_the_place_of_the_scores():
     query = draw(4, 512, 8, dtype=torch.float32).requires_grad_()
     bytes_of_weights = 4 * 512 * 512 * 4
     with torch.no_grad():
-        assert peak(lambda: scaled_dot_product_attention(query, query, query)) < 1.2 * bytes_of_weights
-    assert peak(lambda: scaled_dot_product_attention(query, query, query)) > 1.9 * bytes_of_weights
+        assert peak_bytes(lambda: scaled_dot_product_attention(query, query, query)) < 1.2 * bytes_of_weights
+    assert peak_bytes(lambda: scaled_dot_product_attention(query, query, query)) > 1.9 * bytes_of_weights

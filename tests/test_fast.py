@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from attention_speed import peak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import threads
@@ -21,6 +20,7 @@ from attention_core import (
     window_mask,
 )
 from attention_core.agreement import agree, attention_rounding
+from attention_core.cost import peak_bytes
 from attention_core.fast import merge_tile
 
 sizes = st.integers(1, 7)
@@ -179,7 +179,7 @@ def test_the_scale_is_that_of_the_whole():
 def test_memory_grows_with_n_and_not_with_its_square(masked):
     def bytes_at(n):
         given_, allowed = qkv(n, n, 16, 16, dtype=torch.float32), causal_mask(n) if masked else None
-        return peak(lambda: tiled_attention(*given_, allowed, block=64))
+        return peak_bytes(lambda: tiled_attention(*given_, allowed, block=64))
 
     small, large = bytes_at(1024), bytes_at(2048)
     assert large < 2.2 * small
@@ -354,7 +354,9 @@ def test_linear_attention_is_another_function_of_linear_memory_whose_gradients_a
     for causal in (False, True):
         assert torch.autograd.gradcheck(lambda *x, c=causal: linear_attention(*x, causal=c), leaves)
         few, many = (
-            peak(lambda n=n, c=causal: linear_attention(*qkv(n, n, 16, 16, dtype=torch.float32), causal=c))
+            peak_bytes(
+                lambda n=n, c=causal: linear_attention(*qkv(n, n, 16, 16, dtype=torch.float32), causal=c)
+            )
             for n in (1024, 2048)
         )
         assert many < 2.2 * few

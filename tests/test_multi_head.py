@@ -6,7 +6,6 @@ from itertools import product
 
 import pytest
 import torch
-from attention_speed import peak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import shifted, threads
@@ -30,6 +29,7 @@ from attention_core import (
     window_mask,
 )
 from attention_core.agreement import agree
+from attention_core.cost import peak_bytes
 from attention_core.masks import to_attn_mask, to_key_padding_mask
 
 DTYPES = (torch.float32, torch.float64)
@@ -543,9 +543,9 @@ def test_no_key_is_copied_for_the_heads_that_share_it(n_q, need_weights):
     layer, n = a_layer(64, 16, num_key_value_heads=1, dtype=torch.float32), 4096
     q, k, v = draw(1, 16, n_q, 4, dtype=torch.float32), *draw(2, 1, 1, n, 4, dtype=torch.float32)
     allowed, weights = causal_mask(n_q, n), 16 * n_q * n * 4
-    needed = peak(lambda: layer.attend(q, k, v, None, None, need_weights))
+    needed = peak_bytes(lambda: layer.attend(q, k, v, None, None, need_weights))
     assert needed < k.nbytes + (2 * weights if need_weights else 0)  # a copy for each head is 16 times that
-    with_mask = peak(lambda: layer.attend(q, k, v, allowed, None, need_weights))
+    with_mask = peak_bytes(lambda: layer.attend(q, k, v, allowed, None, need_weights))
     assert with_mask < k.nbytes + allowed.numel() * 8 + (4 * weights if need_weights else 0)
 
 
@@ -553,7 +553,7 @@ def test_no_key_is_copied_for_the_heads_that_share_it(n_q, need_weights):
 def test_without_weights_a_mask_is_not_repeated_for_the_heads_that_share_keys():
     n, x = 512, draw(1, 512, 64, dtype=torch.float32)
     needed = [
-        peak(
+        peak_bytes(
             lambda g=g: a_layer(64, 16, num_key_value_heads=g, dtype=torch.float32)(
                 x, allowed=causal_mask(n), need_weights=False
             )

@@ -9,19 +9,17 @@ as in inference. Memory is the most that torch's allocator held at once during o
 before.
 """
 
-import contextlib
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, product
+from itertools import product
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from attention_core import MultiHeadAttention
+from attention_core.cost import peak_bytes
 
 SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 DIM, HEADS, BATCH = 512, 8, 4  # dim and heads of the base model in Vaswani et al. 2017
@@ -77,16 +75,7 @@ def rows(
         times = by_turns(*calls, pairs)
         milliseconds = [1e3 * statistics.median(seconds) for seconds in times]
         ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
-        yield Row(n, weights, backward, *milliseconds, ratio, *(peak(call) / 1e6 for call in calls))
-
-
-def peak(call: Callable) -> int:
-    """The most bytes that torch's CPU allocator held during the call, over what it held before."""
-    with _silenced(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
-        call()
-    events = [event for event in run.profiler.kineto_results.events() if event.name() == "[memory]"]
-    events.sort(key=lambda event: event.start_ns())
-    return max(accumulate((event.nbytes() for event in events), initial=0))
+        yield Row(n, weights, backward, *milliseconds, ratio, *(peak_bytes(call) / 1e6 for call in calls))
 
 
 def means(done: list[Row]) -> Iterator[str]:
@@ -141,20 +130,6 @@ def _seconds(call: Callable, often: int) -> float:
     for _ in range(often):
         call()
     return (time.process_time() - start) / often
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Without the lines that torch's profiler writes to the error stream, past Python, at each start."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def main() -> None:

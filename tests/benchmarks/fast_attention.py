@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from attention_speed import by_turns, peak
+from attention_speed import by_turns
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,6 +24,7 @@ from attention_core import (
     TinyTransformer,
     tiled_attention,
 )
+from attention_core.cost import peak_bytes
 
 HEADING = (
     "what                                                size     ms  against (ms)  ratio"
@@ -115,7 +116,7 @@ def row(what: str, size: int, ours: Callable, theirs: Callable, pairs: int) -> R
     times = by_turns(ours, theirs, pairs)
     milliseconds = [1e3 * statistics.median(seconds) for seconds in times]
     ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
-    return Row(what, size, *milliseconds, ratio, *(peak(call) / 1e6 for call in (ours, theirs)))
+    return Row(what, size, *milliseconds, ratio, *(peak_bytes(call) / 1e6 for call in (ours, theirs)))
 
 
 def targets(done: list[Row]) -> Iterator[str]:

@@ -1,0 +1,71 @@
+"""What a call costs: multiplications, bytes, milliseconds. Counted or measured, not estimated."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from attention_core._checks import check_whole
+
+LONGEST = 0.5  # seconds after which nothing is called again
+
+
+def multiplications(call: Callable[[], object]) -> int:
+    """How many numbers are multiplied in the matrix products of `call()`, as torch counts while it runs.
+
+    What is done number by number, a softmax say, is not among them. Without gradients, as in inference.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() // 2  # torch counts each multiplication with the addition after it
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """The most bytes that torch's CPU allocator held during `call()`, over what it held before."""
+    with _silenced(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
+        call()
+    events = [event for event in run.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate((event.nbytes() for event in events), initial=0))
+
+
+def milliseconds(call: Callable[[], object], times: int = 5) -> float:
+    """The quickest of some calls of `call()`, in milliseconds of the processor's time, without gradients.
+
+    The first call, which finds nothing prepared, does not count. Of the others there are `times`, or fewer
+    when half a second is over, but one at least. It differs between machines, and from run to run: say of
+    it only what is far from a draw.
+
+    Raises: ValueError for `times` below 1.
+    """
+    times = check_whole("times", times)
+    with torch.no_grad():
+        call()
+        least, end = float("inf"), time.perf_counter() + LONGEST
+        for _ in range(times):
+            start = time.process_time()  # not the wall's clock: a busy machine takes the processor away
+            call()
+            least = min(least, time.process_time() - start)
+            if time.perf_counter() > end:
+                break
+    return 1e3 * least
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Without the lines that torch's profiler writes to the error stream, past Python, at each start."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
