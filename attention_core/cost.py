@@ -9,19 +9,21 @@ from itertools import accumulate
 
 import torch
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from attention_core._checks import check_whole
 
+_FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which torch itself does not count
 LONGEST = 0.5  # seconds after which nothing is called again
 
 
 def multiplications(call: Callable[[], object]) -> int:
     """How many numbers are multiplied in the matrix products of `call()`, as torch counts while it runs.
 
-    What is done number by number, a softmax say, is not among them. Without gradients, as in inference.
+    What is done number by number, a softmax say, is not among them, and what a fused kernel leaves out under
+    a causal mask counts as done. Without gradients, as in inference.
     """
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping={_FUSED: _fused}) as counter:
         call()
     return counter.get_total_flops() // 2  # torch counts each multiplication with the addition after it
 
@@ -55,6 +57,11 @@ def milliseconds(call: Callable[[], object], times: int = 5) -> float:
             if time.perf_counter() > end:
                 break
     return 1e3 * least
+
+
+def _fused(query: torch.Size, key: torch.Size, value: torch.Size, *_args, **_kwargs) -> int:
+    """Of the fused kernel, from the shapes of what it is given."""
+    return sdpa_flop_count(query, key, value)
 
 
 @contextlib.contextmanager

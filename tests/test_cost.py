@@ -15,6 +15,7 @@ def test_a_layer_multiplies_as_often_as_the_formula_says(n, dim):
     layer, x = MultiHeadAttention(dim, 2), torch.randn(1, n, dim)
     assert multiplications(lambda: layer.to_query(x)) == n * dim**2
     assert multiplications(lambda: layer(x)) == 4 * n * dim**2 + 2 * n**2 * dim
+    assert multiplications(lambda: layer(x, need_weights=False)) == multiplications(lambda: layer(x))
     assert multiplications(lambda: x.softmax(-1)) == 0
 
 
