@@ -475,7 +475,7 @@ remember = Exercise(
     _right,
     _cases,
     _BUGS,
-    "Checked: any cutting gives the same, for prompts and single words, heads, float64; two caches at once; len.",
+    "Checked: any cutting gives the same, for prompts and single words, heads, float64; two caches; len.",
     prepare=_caches,
     explain=_about,
     of_module=True,
