@@ -1,6 +1,7 @@
 """Frames handed to the page beforehand: made by the very function that is shown, within bounds, silently."""
 
 import random
+import threading
 import time
 import warnings
 
@@ -261,6 +262,39 @@ def test_a_context_ends_when_anything_moves_that_is_no_dial_and_lasts_while_dial
     assert context() == before + 1
     explorer.update()  # what the function reads may have changed
     assert context() == before + 2
+
+
+def test_moves_in_threads_that_overtake_each_other_end_no_context():
+    """JupyterLab hears a control in another thread while a cell runs: an answer may have seen two moves."""
+    explorer, inside, go_on = SelfAttentionExplorer(), threading.Event(), threading.Event()
+
+    def slow(*inputs):
+        inside.set()
+        assert go_on.wait(10)
+        return scaled_dot_product_attention(*inputs)
+
+    go_on.set()
+    explorer.attention = slow
+    before = explorer._bank._answer
+    inside.clear(), go_on.clear()
+    index = explorer.controls["temperature"].index
+    moves = [
+        threading.Thread(target=explorer.controls["temperature"].set_state, args=({"index": index + i},))
+        for i in (1, 2, 3)
+    ]
+    moves[0].start()
+    assert inside.wait(10)
+    for move in moves[1:]:
+        move.start()
+    until = time.monotonic() + 10
+    while explorer.controls["temperature"].index < index + 2 and time.monotonic() < until:
+        time.sleep(0.001)  # a trait is set before its change is heard
+    go_on.set()
+    for move in moves:
+        move.join()
+    after = explorer._bank._answer
+    assert after["n"] > before["n"] and after["context"] == before["context"]
+    assert after["at"] == explorer._bank._now()
 
 
 def test_an_answer_says_where_the_page_will_stand():

@@ -85,10 +85,14 @@ class Bank(anywidget.AnyWidget):
 
     # ---- the answer
 
-    def answer(self, inputs: Mapping[str, object]) -> None:
-        """Tell the page for what the answer is that follows: what is held is right till then."""
+    def answer(self, inputs: Mapping[str, object], *, anew: bool = True) -> None:
+        """Tell the page for what the answer is that follows: what is held is right till then.
+
+        anew: whether it may differ though no input does. A move may find that the answer to the one before,
+        made in another thread, has seen it already.
+        """
         changed = {name for name in inputs if not _alike(inputs[name], self._inputs.get(name, ...))}
-        if not changed or not changed <= self._moving:
+        if (anew and not changed) or not changed <= self._moving:
             self._context += 1
             self._held = {}
         self._inputs, self._n = dict(inputs), self._n + 1

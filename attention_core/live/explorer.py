@@ -133,7 +133,10 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
         return {name: getattr(self, name) for name in inspect.signature(self.compute).parameters}
 
     def update(self) -> None:
-        """Compute and show. Whatever goes wrong is said in the map's place."""
+        """Compute and show, also what no trait tells of. Whatever goes wrong is said in the map's place."""
+        self._update(anew=True)
+
+    def _update(self, *, anew: bool) -> None:
         with self._one_at_a_time:
             if self._holding:
                 return
@@ -143,7 +146,7 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
                 answer = self.answer_to(inputs)
             except Exception as problem:  # the learner's function's, or anything else: the page lives on
                 answer = {"message": instead(problem)}
-            self._bank.answer(inputs)
+            self._bank.answer(inputs, anew=anew)
             self._put(answer)
 
     def answer_to(self, inputs: Mapping[str, object]) -> dict:
@@ -180,7 +183,7 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
             finally:
                 self._holding = before
             if self._late:
-                self.update()
+                self._update(anew=False)
 
     def only(self, *names: str) -> Self:
         """Shows these of its controls and hides the others, for a first look; without a name, all of them.
