@@ -34,7 +34,7 @@ class Experiment(Explorer):
         self._made = {name: _control(name, given) for name, given in controls.items()}
         super().__init__()
         for control in self.controls.values():
-            control.observe(lambda _: self.update(), "value")
+            control.observe(lambda _: self._update(anew=False), "value")
 
     def views(self) -> dict[str, widgets.Widget]:
         return {"heatmap": AttentionHeatmap(None, show_sums=self._show_sums)}
