@@ -2,12 +2,16 @@
 
 import re
 import symtable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -30,10 +34,32 @@ def cell_named(book: NotebookNode, name: str) -> NotebookNode:
     return next(cell for cell in book.cells if cell.id == name)
 
 
-def run(book: NotebookNode) -> None:
-    NotebookClient(
-        book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(NOTEBOOKS)}}
-    ).execute()
+# What a notebook before may have left in the kernel: its names, and whatever our own modules remember.
+FORGET = """
+import sys
+for name in [name for name in sys.modules if name.split(".")[0] == "attention_core"]:
+    del sys.modules[name]
+if "torch" in sys.modules:
+    sys.modules["torch"].manual_seed(67280421310721)  # as it begins
+%reset -f
+"""
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[[NotebookNode], None]]:
+    """Runs a notebook in a kernel that has loaded torch already, but knows nothing of the notebook before."""
+    kernel = AsyncKernelManager(kernel_name="python3")
+
+    def run(book: NotebookNode) -> None:
+        book.cells.insert(0, new_code_cell(FORGET))
+        path = {"metadata": {"path": str(NOTEBOOKS)}}
+        client = NotebookClient(book, kernel, timeout=300, resources=path)
+        client.execute()
+        client.kc.stop_channels()
+        del book.cells[0]
+
+    yield run
+    run_sync(kernel.shutdown_kernel)(now=True)
 
 
 LESSONS = sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb") if exercises(read(path.name)))
@@ -64,7 +90,7 @@ def test_exercises_have_three_hints_stars_minutes_a_check_and_a_solution(name):
 
 @pytest.mark.parametrize("name", LESSONS)
 @pytest.mark.timeout(300)
-def test_the_folded_solutions_pass_every_check(name):
+def test_the_folded_solutions_pass_every_check(name, run):
     book = read(name)
     for exercise in exercises(book):
         stub = cell_named(book, f"exercise-{exercise}")
@@ -217,7 +243,7 @@ TRIED = {
 
 @pytest.mark.parametrize("how", TRIED)
 @pytest.mark.timeout(300)
-def test_a_dared_look_up_that_cannot_be_trained_is_said_in_words(how):
+def test_a_dared_look_up_that_cannot_be_trained_is_said_in_words(how, run):
     book = read("05_language.ipynb")
     cell_named(
         book, "exercise-look-up"
@@ -233,7 +259,7 @@ def test_a_dared_look_up_that_cannot_be_trained_is_said_in_words(how):
 
 @pytest.mark.parametrize("style", ODD)
 @pytest.mark.timeout(300)
-def test_the_page_goes_on_with_an_answer_in_a_style_of_its_own(style):
+def test_the_page_goes_on_with_an_answer_in_a_style_of_its_own(style, run):
     name, answers, asked, said = ODD[style]
     book = read(name)
     for exercise, source in answers.items():
@@ -249,7 +275,7 @@ def test_the_page_goes_on_with_an_answer_in_a_style_of_its_own(style):
 
 
 @pytest.mark.timeout(300)
-def test_the_page_goes_on_after_trainings_of_two_steps_and_with_no_answer_that_works():
+def test_the_page_goes_on_after_trainings_of_two_steps_and_with_no_answer_that_works(run):
     """Nothing is right then, and nothing may be divided by that; what was typed stays."""
     book = read("05_language.ipynb")
     for cell in book.cells:

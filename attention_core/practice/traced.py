@@ -7,6 +7,7 @@ is wrong; the first line of the learner's that leaves such a number is the one t
 import contextlib
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
@@ -26,24 +27,43 @@ Left = list[tuple[int, Tensor]]  # the number of a line, and what it left; in th
 
 
 def wrong_line(
-    answer, function: Callable, right: Callable, wrong: Callable, first: tuple, inputs: tuple, same: Callable
+    answer, function: Callable, right: Callable, wrong: Callable, first: tuple, inputs: tuple, alike: Callable
 ) -> tuple[int, str] | None:
     """Number and text of the learner's line that first left what `wrong` computes and `right` does not.
 
     Args: answer: what the learner wrote; function: what is called, with `inputs`. right, wrong: ours, called
-    with `first` and `inputs`. same: whether two tensors are alike. None if no line left any such number.
+    with `first` and `inputs`. alike: whether a tensor is like one of a `Heap`. None if no line left any such
+    number.
     """
     written = dict(lines(answer))
     coded = [f.__code__ for f in functions(answer) if hasattr(f, "__code__")]  # a partial has none
     codes = {inner for code in coded for inner in _within(code)}
     theirs = _left_by(function, inputs, codes.__contains__)
     good, bad = ([x for _, x in _left_by(f, (*first, *inputs), _is_ours)] for f in (right, wrong))
-    bad = [x for x in bad if not any(same(x, y) for y in good)]
+    right_ones = Heap(good)
+    bad = [x for x in bad if not alike(x, right_ones)]
+    wrong_ones = Heap(bad)
     for line, x in theirs:
+        if line not in written:
+            continue
         alone = x.ndim == 0 and x.is_floating_point()  # a loop over plain numbers leaves them one by one
-        if line in written and (any(same(x, y) for y in bad) or (alone and _only_among(x, bad, good))):
+        if alike(x, wrong_ones) or (alone and _only_among(x, bad, good)):
             return line, written[line]
     return None
+
+
+class Heap:
+    """Tensors, to be compared at once, as a loop of ours leaves hundreds: one stack a shape and dtype."""
+
+    def __init__(self, tensors: list[Tensor]):
+        found: dict[tuple, list[Tensor]] = defaultdict(list)
+        for x in tensors:
+            found[x.shape, x.dtype].append(x)
+        self._stacks = [(some[0], torch.stack(some).double()) for some in found.values()]
+
+    def of(self, shape: torch.Size) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each dtype one of them, and all of them in float64, `(how many, *shape)`."""
+        return ((one, every) for one, every in self._stacks if one.shape == shape)
 
 
 def _only_among(x: Tensor, bad: list[Tensor], good: list[Tensor]) -> bool:

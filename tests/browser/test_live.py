@@ -63,8 +63,9 @@ class Live:
 
 @pytest.fixture(scope="module")
 def scratch(lab, open_notebook):
-    """One kernel for the tests below; each runs the cells anew, so that none sees another's widgets."""
+    """One kernel for the tests below; each runs its cells anew, so that none sees another's widgets."""
     notebook = open_notebook(lab.write("scratch.ipynb", SCRATCH))
+    notebook.run_all()  # so that each cell has its output, and its place
     yield notebook
     notebook.close()
 
@@ -72,26 +73,32 @@ def scratch(lab, open_notebook):
 @pytest.fixture
 def fresh(scratch):
     scratch.errors.clear()
-    scratch.run_all()
-    assert scratch.cell_errors() == []
     yield scratch
     assert scratch.errors == []
     assert scratch.hosts == {"127.0.0.1"}, "a request left the machine"
 
 
+def anew(notebook: Notebook, n: int) -> Live:
+    """The widget of that cell, which is run once more."""
+    notebook.page.evaluate("i => { panel().content.activeCellIndex = i; }", n)
+    notebook.command("notebook:run-cell")
+    assert notebook.cell_errors() == []
+    return Live(notebook, n).see()
+
+
 @pytest.fixture
 def explorer(fresh):
-    return Live(fresh, 0).see()
+    return anew(fresh, 0)
 
 
 @pytest.fixture
 def look_up(fresh):
-    return Live(fresh, 1).see()
+    return anew(fresh, 1)
 
 
 @pytest.fixture
 def four_heads(fresh):
-    return Live(fresh, 2).see()
+    return anew(fresh, 2)
 
 
 # ---------------------------------------------------------------- controls

@@ -378,8 +378,13 @@ SCROLLS = """() => [...document.querySelectorAll("*")].filter((node) =>
 
 
 @pytest.fixture
-def deck(book):
+def all_of_them(book):
     book.make(*CELLS)
+
+
+@pytest.fixture
+def deck(book):
+    book.make("explorer", "look_up", "clocks")
     start(book.notebook)
     yield book
     book.page.get_by_role("button", name="Exit Deck").click()
@@ -423,7 +428,7 @@ def drag(deck: Book, part: Locator, across: float, down: float = 0) -> None:
     deck.page.mouse.up()
 
 
-def test_nothing_on_a_slide_scrolls_sideways(deck):
+def test_nothing_on_a_slide_scrolls_sideways(all_of_them, deck):
     for name in CELLS:
         box = turn_to(deck, name)
         until(lambda: deck.page.evaluate(SCROLLS), lambda found: found == [])

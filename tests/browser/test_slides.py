@@ -13,8 +13,17 @@ from playwright.sync_api import expect
 STARTS, SHOWN = ("slide", "subslide"), ("slide", "subslide", "fragment", "")
 DRIVEN = "01_self_attention"
 
-# While the deck moves: else it lays out a hundred cells for each press of a key. Each slide is seen without.
+# Else a hundred cells are laid out for each press of a key: all but those that stand on no slide then. That
+# nothing of these is seen is looked at without it, on the first slide and on the last.
 OUT_OF_SIGHT = ".jp-Notebook-cell:not(.jp-deck-mod-onscreen) > * { content-visibility: hidden; }"
+# JupyterLab's own, for each press too: the cursor of every other cell goes back to the first letter.
+LET_CURSORS_BE = "() => { panel().content._trimSelections = () => {}; }"
+STRAY = """() => panel().content.widgets
+    .filter((cell) => !cell.hasClass("jp-deck-mod-onscreen"))
+    .flatMap((cell) => [cell.node, ...cell.node.querySelectorAll("*")]
+        .filter((node) => node === cell.node ? node.getBoundingClientRect().height
+            : node.checkVisibility({ visibilityProperty: true }))
+        .map((node) => `${cell.model.sharedModel.id}: <${node.tagName} ${node.className}> strays onto it`))"""
 WATCH = """box => { // the map's pixels at each frame that is painted before training has ended
     const [map, canvas] = [box.querySelector(".ah"), box.querySelector(".ah canvas")];
     window.painted = [];
@@ -60,16 +69,21 @@ def walked(lesson) -> tuple[str, Walk]:
     notebook, walk = lesson.notebook, Walk()
     lesson.as_it_opened()
     start(notebook)
+    strays = [notebook.page.evaluate(STRAY)]
     quick = notebook.page.add_style_tag(content=OUT_OF_SIGHT)
+    notebook.page.evaluate(LET_CURSORS_BE)
     folded = folded_in(lesson.name)
     for slide in slides_of(lesson.name):
-        quick.evaluate("style => { style.disabled = false; }")
         for _ in [cell for cell in slide if cell not in folded]:
             if walk.steps:
                 notebook.page.keyboard.press("ArrowDown")
             walk.steps.append(notebook.page.evaluate(ACTIVE))
-        quick.evaluate("style => { style.disabled = true; }")
         walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
+    quick.evaluate("style => style.remove()")
+    strays.append(notebook.page.evaluate(STRAY))
+    for slide, stray in zip((walk.slides[0], walk.slides[-1]), strays, strict=True):
+        slide["lost"] += stray
+    notebook.page.evaluate("() => { delete panel().content._trimSelections; }")
     notebook.page.get_by_role("button", name="Exit Deck").click()
     expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
     notebook.page.set_viewport_size({"width": 1280, "height": 1000})
