@@ -318,11 +318,17 @@ def test_steps_can_be_ones_own():
 
 
 def test_an_attention_of_ones_own():
+    asked = []
+
     class Mine(MultiHeadAttention):
-        pass
+        def attend(self, q, k, v, allowed=None, bias=None, need_weights=True):
+            asked.append(need_weights)
+            return super().attend(q, k, v, allowed, bias, need_weights)
 
     model = PatchTransformer(4, 2, 3, dim=8, num_heads=2, num_layers=2, attention=Mine)
-    assert [type(block.attention) for block in model.blocks] == [Mine, Mine]
+    for need_weights in (True, False):
+        model(draw(1, 1, 4, 4), need_weights=need_weights)
+    assert asked == [True, True, False, False]  # without them the fused kernel is taken
     assert model.picture == (4, 4) and model.grid == (2, 2)
 
 
