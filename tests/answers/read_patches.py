@@ -310,6 +310,13 @@ def without_axes(features, class_token, positions, blocks):
     return tokens, blocks(tokens)[:, 0]
 
 
+@known("class-token-without-axes")
+def an_axis_behind(features, class_token, positions, blocks):
+    first = class_token.unsqueeze(1).expand(len(features), 1, -1)
+    tokens = torch.cat((first, features + positions), dim=1)
+    return tokens, blocks(tokens)[:, 0]
+
+
 @known("joined-along-another-axis")
 def along_the_features(features, class_token, positions, blocks):
     tokens = torch.cat((front(class_token, features), features + positions), dim=-1)

@@ -158,6 +158,18 @@ def unfold_without_a_transpose(images, size):
     return F.unfold(images, size, stride=size)
 
 
+@known("features-reshaped")
+def unfold_and_a_reshape(images, size):
+    return F.unfold(images, size, stride=size).reshape(len(images), -1, images.shape[1] * size**2)
+
+
+@known("overlapping")
+def step_of_the_loop_forgotten(images, size):
+    rows, columns = images.shape[2] // size, images.shape[3] // size
+    squares = [images[:, :, i : i + size, j : j + size] for i in range(rows) for j in range(columns)]
+    return torch.stack([square.flatten(1) for square in squares], dim=1)
+
+
 @known("overlapping")
 def stride_forgotten(images, size):
     return F.unfold(images, size).transpose(1, 2)
@@ -212,6 +224,11 @@ def grey(images, size):
 @known("pixels-averaged")
 def pooled(images, size):
     return F.avg_pool2d(images, size).flatten(2).transpose(1, 2)
+
+
+@known("backwards")
+def last_channel_first(images, size):
+    return cut_moved_and_joined(images.flip(1), size)
 
 
 @known("backwards")
@@ -310,13 +327,13 @@ def pixels_shifted_by_one(images, size):
     return cut_moved_and_joined(images.roll(1, -1), size)
 
 
-@unlisted("moves numbers only", lambda f: 5.0 not in f(torch.arange(16.0).reshape(1, 1, 4, 4), 2))
+@unlisted("moves pixels only", lambda f: 5.0 not in f(torch.arange(16.0).reshape(1, 1, 4, 4), 2))
 def the_first_pixel_for_all(images, size):
     patches = cut_moved_and_joined(images, size)
     return patches[..., :1].expand_as(patches)
 
 
-@unlisted("moves numbers only", lambda f: f(torch.full((1, 1, 2, 2), 200.0), 2).max() < 2)
+@unlisted("moves pixels only", lambda f: f(torch.full((1, 1, 2, 2), 200.0), 2).max() < 2)
 def divided_by_255(images, size):
     return cut_moved_and_joined(images, size) / 255
 

@@ -219,15 +219,15 @@ _RAISED = (
         "class-token-not-expanded",
         "the class token must be there once for each picture: class_token.expand(batch, 1, -1)",
         "",
-        r"Sizes of tensors must match except in dimension 1\. Expected size \d+ but got size \d+ for tensor",
+        r"Sizes of tensors must match .* dimension 1\. Expected size (1 but got|\d+ but got size 1 )",
         r"cat\(",
     ),
     Raised(
         "class-token-without-axes",
         "the class token has one axis, its features; beside the patches it needs all three: (batch, 1, dim)",
         "That is: class_token.expand(batch, 1, -1).",
-        r"Dimension out of range|same number of dimensions|zero-dimensional|stack expects",
-        r"cat\(|stack\(",
+        r"Dimension out of range|same number of dimensions|zero-dimensional|stack expects|The expanded size",
+        r"cat\(|stack\(|expand\(",
     ),
     Raised(
         "joined-along-another-axis",

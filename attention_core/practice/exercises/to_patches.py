@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from attention_core import vision
 from attention_core.practice.exercise import Case, Exercise, Trial, random
-from attention_core.practice.reshapes import BACKWARDS, LOOPS, Error, about_moves, bug, numbered, telling
+from attention_core.practice.reshapes import BACKWARDS, LOOPS, Error, bug, numbered, telling
 from attention_core.probes import Verdict
 
 _RIGHT = "brkcyx"  # batch, row and column of the patch, channel, row and column of the pixel within
@@ -129,6 +129,13 @@ def _sliding(turned: bool) -> Callable:
     return wrong
 
 
+def _one_apart(images: Tensor, size: int) -> Tensor:
+    """As many patches as there should be, each one pixel after the last."""
+    rows, columns = images.shape[2] // size, images.shape[3] // size
+    windows = images.unfold(2, size, 1)[:, :, :rows].unfold(3, size, 1)[:, :, :, :columns]
+    return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
+
+
 def _of_channels(made: Callable) -> Callable:
     return lambda images, size: _right(made(images), size)
 
@@ -148,7 +155,7 @@ def _by_patch(change: Callable) -> Callable:
 
 
 _NAMED = {  # orders of the axes that have a name
-    "bcrykx", "bkrcyx", "brkcxy", "bkrcxy", "brkyxc", "brkycx", "bcrkyx", "byxcrk", _RIGHT,
+    "bcrykx", "bkrcyx", "brkcxy", "bkrcxy", "brkyxc", "brkycx", "bcrkyx", "byxcrk", "bcyxrk", _RIGHT,
 }  # fmt: skip
 _OTHER_ORDERS = ["b" + "".join(p) for p in itertools.permutations("crykx") if "b" + "".join(p) not in _NAMED]
 
@@ -223,10 +230,17 @@ _BUGS = (
         look_at=(r"unfold", *_ORDER),
     ),
     bug(
+        "features-reshaped",
+        "features and patches are not exchanged by a reshape, which cuts the same line anew: transpose",
+        _laid("bcyxrk"),
+        look_at=(r"unfold", *_ORDER),
+    ),
+    bug(
         "overlapping",
         "the patches overlap: each begins one pixel after the last; it should be size pixels after it",
         _sliding(True),
         _sliding(False),
+        _one_apart,
         why="unfold takes a stride, too.",
         look_at=(r"unfold", r"range"),
     ),
@@ -289,7 +303,7 @@ _BUGS = (
     ),
     bug(
         "backwards",
-        "the patches, or their pixels, come in reverse order",
+        "something comes in reverse order: the patches, their pixels, their channels, or the pictures",
         lambda images, size: _right(images, size).flip(1),
         lambda images, size: _right(images, size).flip(2),
         _by_patch(lambda x: x.flip(1)),
@@ -297,6 +311,7 @@ _BUGS = (
         _by_patch(lambda x: x.flip(3)),
         _by_patch(lambda x: x.flip(4)),
         _by_patch(lambda x: x.flip(5)),
+        lambda images, size: _right(images, size).flip(0),
         look_at=BACKWARDS,
     ),
     bug(
@@ -383,11 +398,15 @@ _ERRORS = (
 )
 
 
-def _about(trials: list[Trial], answer) -> Iterator[Verdict]:
+def _about(trials: list[Trial], _answer) -> Iterator[Verdict]:
     """Are all pixels there, and do they come back to their places?"""
-    yield from about_moves(trials, answer)
     wrong = next(t for t in trials if not t.right)
     images, size = wrong.case.inputs
+    out = wrong.got.detach().double().flatten()
+    lost = sum(not torch.isclose(out, pixel).any() for pixel in images.double().flatten())
+    if lost or torch.allclose(out.sort().values, images.double().flatten().sort().values):
+        said = f"{lost} of the {images.numel()} pixels do not come out" if lost else "all pixels come out"
+        yield Verdict("moves pixels only", not lost, said)
     if wrong.got.shape != wrong.expected[0].shape:
         return
     *_, height, width = images.shape
