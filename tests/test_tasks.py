@@ -376,6 +376,12 @@ def test_the_frame_can_be_drawn_elsewhere_and_nothing_else_moves(framed):
     assert not torch.equal(plain, cells(task.draw(DIGITS, None, seed=4))[0])
 
 
+def test_another_digit_leaves_the_others_as_they_are():
+    for task in (MarkedDigits(), Arrows()):
+        one, other = (cells(task.draw([*DIGITS[:8], last], seed=7))[0] for last in (5, 8))
+        assert torch.equal(one[:8], other[:8]) and not torch.equal(one[8], other[8])
+
+
 def test_several_frames_and_none():
     task = MarkedDigits()
     two = cells(task.draw(DIGITS, (1, 7)))[0]

@@ -29,12 +29,12 @@ _AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 
 def _pixels(rows: str) -> Tensor:
-    return torch.tensor([[float(pixel) for pixel in row] for row in rows.split()])
+    return torch.tensor([[int(pixel) for pixel in row] for row in rows.split()], dtype=torch.float32)
 
 
 def _in_cell(glyph: Tensor, down: int, right: int) -> Tensor:
     """A glyph in an empty cell of 8 × 8, so many pixels from its upper left corner."""
-    cell = torch.zeros(8, 8)
+    cell = torch.zeros(8, 8, dtype=torch.float32)
     cell[down : down + glyph.shape[0], right : right + glyph.shape[1]] = glyph
     return cell
 
