@@ -141,7 +141,7 @@ _SLIPS = (
           _FIRST, {"first": lambda token, positions, batch: token.new_zeros(batch, 1, len(token))},
           {"first": lambda token, positions, batch: token.new_ones(batch, 1, len(token))}, rare=True),
     _slip("no-positions", "the positions are added to nothing; each patch should get its own",
-          _POSITIONS, {"place": _as_they_are},
+          (), {"place": _as_they_are},
           why="Without them the patches are a bag: shuffled, they give the same answer."),
     _slip("positions-off-by-one", "each word gets the position of the next patch; the class token none",
           _POSITIONS, {"place": _as_they_are, "after": lambda t, p: _onto(t, p, slice(0, -1))},

@@ -54,7 +54,7 @@ def _rollout(
 def _right(weights: list[Tensor]) -> Tensor:
     """The reference; it also makes what right answers pass through, so that no line is wrong for it."""
     n = weights[0].shape[-1]
-    _mine = torch.eye(n), torch.eye(n) / 2, [layer.mean(0) + torch.eye(n) for layer in weights]
+    _mine = torch.eye(n), torch.eye(n) / 2
     steps = [_average(layer) for layer in weights]
     steps = [_half(a) for a in steps]
     steps = [_shares(a) for a in steps]

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attention_core import vision
-from attention_core.practice.exercise import Case, Exercise, Trial, random
+from attention_core.practice.exercise import Bug, Case, Exercise, Trial, random
 from attention_core.practice.reshapes import BACKWARDS, LOOPS, Error, bug, numbered, telling
 from attention_core.probes import Verdict
 
@@ -60,17 +60,20 @@ def _cut(images: Tensor, size: int) -> Tensor:
 def _apart(images: Tensor, size: int) -> Tensor:
     """Six axes, pixels before patches: each patch takes pixels that stand far apart."""
     rows, columns = images.shape[2] // size, images.shape[3] // size
-    return images.reshape(*images.shape[:2], size, rows, size, columns).permute(0, 1, 3, 2, 5, 4)
+    cut = images.reshape(*images.shape[:2], size, rows, size, columns)
+    return cut.permute(0, 1, 3, 2, 5, 4)
 
 
 def _rows_apart(images: Tensor, size: int) -> Tensor:
     rows, columns = images.shape[2] // size, images.shape[3] // size
-    return images.reshape(*images.shape[:2], size, rows, columns, size).permute(0, 1, 3, 2, 4, 5)
+    cut = images.reshape(*images.shape[:2], size, rows, columns, size)
+    return cut.permute(0, 1, 3, 2, 4, 5)
 
 
 def _columns_apart(images: Tensor, size: int) -> Tensor:
     rows, columns = images.shape[2] // size, images.shape[3] // size
-    return images.reshape(*images.shape[:2], rows, size, size, columns).permute(0, 1, 2, 3, 5, 4)
+    cut = images.reshape(*images.shape[:2], rows, size, size, columns)
+    return cut.permute(0, 1, 2, 3, 5, 4)
 
 
 def _exchanged(images: Tensor, size: int) -> Tensor:
@@ -174,7 +177,7 @@ _BUGS = (
         _laid("byxcrk", natural=True),
         _laid("byxcrk"),
         why="The last of the two axes counts pixels that are neighbours.",
-        look_at=_CUTS,
+        look_at=_ORDER,
     ),
     bug(
         "column-order",
@@ -182,11 +185,13 @@ _BUGS = (
         _laid("bkrcyx"),
         look_at=_ORDER,
     ),
-    bug(
+    Bug(
         "pixels-transposed",
         "within a patch pixels come column by column; they should come row by row",
-        _laid("brkcxy"),
-        look_at=_ORDER,
+        "",
+        _ORDER,
+        (_laid("brkcxy"),),
+        sure=(r"\.mT|(transpose|swapaxes)\((2, ?3|3, ?2|-1, ?-2|-2, ?-1)\)",),
     ),
     bug(
         "picture-on-its-side",
@@ -216,12 +221,19 @@ _BUGS = (
         lambda images, size: _laid("bcrkyx")(images, size).reshape(len(images), -1, size**2),
         lambda images, size: _cut(images, size).permute(0, 2, 4, 1, 3, 5).flatten(4).flatten(1, 3),
         lambda images, size: _cut(images, size).permute(0, 1, 2, 4, 3, 5).flatten(4).flatten(2, 3),
+        look_at=(r"reshape|view|flatten", *_ORDER),
     ),
-    bug(
+    Bug(
         "height-for-width",
         "height and width are taken for each other; rows come from the height, columns from the width",
-        _laid(_RIGHT, _exchanged),
-        look_at=(r"shape|size\(", *_CUTS),
+        "",
+        (r"shape|size\(", *_CUTS),
+        (_laid(_RIGHT, _exchanged),),
+        sure=(
+            r"\b(w|width)\s*,\s*(h|height)\b.*=",
+            r"\bcol\w*\s*,\s*row\w*.*=.*height.*,",
+            r"\brow\w*\s*=.*width",
+        ),
     ),
     bug(
         "features-first",
@@ -262,6 +274,7 @@ _BUGS = (
         lambda images, size: _right(images, size).flatten(0, 1),
         lambda images, size: _right(images, size).flatten(1),
         lambda images, size: _right(images, size).flatten(),
+        look_at=(r"reshape|view|flatten",),
     ),
     bug(
         "patches-before-the-batch",
@@ -281,18 +294,21 @@ _BUGS = (
         lambda images, size: _right(images[:1], size),
         lambda images, size: _right(images[0], size),
         lambda images, size: _right(images[-1:], size),
+        look_at=(r"\[:?-?[01]\]|\[-1:\]",),
     ),
     bug(
         "one-channel",
         "only one channel comes out; a patch should hold all channels of its place",
         _of_channels(lambda images: images[:, :1]),
         _of_channels(lambda images: images[:, -1:]),
+        look_at=(r"\[:, ?:?-?[01]",),
     ),
     bug(
         "channels-averaged",
         "the channels are averaged, or added up; they should stand one after another",
         _of_channels(lambda images: images.mean(1, keepdim=True)),
         _of_channels(lambda images: images.sum(1, keepdim=True)),
+        look_at=(r"mean|sum",),
     ),
     bug(
         "pixels-averaged",
@@ -300,6 +316,7 @@ _BUGS = (
         lambda images, size: _cut(images, size).mean((3, 5)).permute(0, 2, 3, 1).flatten(1, 2),
         lambda images, size: _right(images, size).mean(-1, keepdim=True),
         lambda images, size: _right(images, size).mean(-1),
+        look_at=(r"mean|pool",),
     ),
     bug(
         "backwards",
