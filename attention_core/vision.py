@@ -139,7 +139,9 @@ class PatchTransformer(nn.Module):
         attention: Callable[..., nn.Module] = MultiHeadAttention,
     ):
         super().__init__()
-        self.picture = picture if isinstance(picture, tuple) else (picture, picture)
+        self.picture = tuple(picture) if isinstance(picture, tuple | list) else (picture, picture)
+        if len(self.picture) != 2:
+            raise ValueError(f"picture must be (height, width), or one number for a square, got {picture}")
         self.grid = _grid(*self.picture, patch)  # (rows, columns) of patches
         self.patch, self.channels = patch, check_whole("channels", channels)
         classes, dim = check_whole("classes", classes), check_whole("dim", dim)

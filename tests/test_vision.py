@@ -330,6 +330,7 @@ def test_an_attention_of_ones_own():
         model(draw(1, 1, 4, 4), need_weights=need_weights)
     assert asked == [True, True, False, False]  # without them the fused kernel is taken
     assert model.picture == (4, 4) and model.grid == (2, 2)
+    assert PatchTransformer([4, 6], 2, 3).grid == (2, 3)
 
 
 def test_other_dtypes():
@@ -349,6 +350,8 @@ GOOD = {"picture": (4, 6), "patch": 2, "classes": 5}
     ("make", "message"),
     [
         (lambda: PatchTransformer(**GOOD | {"patch": 4}), "4 × 6 cannot be cut into patches of 4 × 4"),
+        (lambda: PatchTransformer((1, 24, 24), 8, 10), r"picture must be \(height, width\), .* 24\)"),
+        (lambda: PatchTransformer("24", 8, 10), "height must be a whole number, 1 or more, got '24'"),
         (lambda: PatchTransformer(24, 7, 10), "24 × 24 cannot be cut into patches of 7 × 7"),
         (lambda: PatchTransformer(**GOOD | {"classes": 0}), "classes must be a whole number, 1 or more"),
         (lambda: PatchTransformer(**GOOD, channels=0), "channels must be a whole number, 1 or more"),
