@@ -21,14 +21,17 @@ from attention_core.positional_encoding import (
     sinusoidal_table,
 )
 from attention_core.transformer import DecoderBlock, EncoderDecoder, TinyTransformer, TransformerBlock
+from attention_core.vision import GridEncoding, PatchTransformer, from_patches, to_patches
 
 __all__ = [
     "ALiBi",
     "DecoderBlock",
     "EncoderDecoder",
+    "GridEncoding",
     "KeyValueCache",
     "LearnedEncoding",
     "MultiHeadAttention",
+    "PatchTransformer",
     "PositionalEncoding",
     "RelativeEncoding",
     "RotaryEncoding",
@@ -38,6 +41,7 @@ __all__ = [
     "TransformerBlock",
     "alibi_slopes",
     "causal_mask",
+    "from_patches",
     "linear_attention",
     "merge_heads",
     "padding_mask",
@@ -46,5 +50,6 @@ __all__ = [
     "sinusoidal_table",
     "split_heads",
     "tiled_attention",
+    "to_patches",
     "window_mask",
 ]

@@ -8,8 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from attention_core import to_patches
 from attention_core.agreement import agree, rounding
-from attention_core.tasks import IGNORE, Copy, Dates, Repeat, Reverse, Sentences, Sort, Task, accuracy
+from attention_core.tasks import (
+    IGNORE,
+    Arrows,
+    Copy,
+    Dates,
+    MarkedDigits,
+    Repeat,
+    Reverse,
+    Sentences,
+    Sort,
+    Task,
+    accuracy,
+)
 from attention_core.tasks.dates import _PATTERNS
 
 TASKS = (Reverse(6), Sort(6), Repeat(length=12, vocabulary=8, shortest=3, longest=5))
@@ -267,3 +280,183 @@ def test_sentences_to_tokens_and_back():
         task.encode("the hamster sleeps")
     one, other = (next(iter(task.batches(1, 8, seed=5)))[0] for _ in range(2))
     assert torch.equal(one, other)
+
+
+# ---------------------------------------------------------------- pictures
+
+PICTURES = (MarkedDigits(), Arrows(), Arrows(anywhere=True))
+DIGITS = [3, 1, 4, 1, 5, 9, 2, 6, 5]
+AROUND_THE_MIDDLE = [1, 2, 5, 8, 7, 6, 3, 0]  # clockwise, from above
+
+
+def cells(image):
+    """`(…, 1, 24, 24)` as `(…, 9, 8, 8)`."""
+    return to_patches(image, 8).unflatten(-1, (8, 8))
+
+
+def drawn(task, n=300, seed=0):
+    return task.sample(n, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("task", PICTURES, ids=repr)
+def test_a_batch_of_pictures_is_what_the_task_says(task):
+    made = drawn(task)
+    assert len(made) == 300 and made.images.shape == (300, 1, 24, 24) and made.images.dtype == torch.float32
+    assert made.images.min() == 0 and made.images.max() == 1
+    assert made.digits.shape == (300, 9) and set(made.digits.unique().tolist()) == set(range(10))
+    rows = torch.arange(300)
+    truth = made.digits[rows, made.decides]
+    if isinstance(task, MarkedDigits):
+        assert torch.equal(made.answers, truth) and torch.equal(made.asks, made.decides)
+        assert set(made.decides.tolist()) == set(range(9))
+    else:
+        assert made.answers.shape == (300, 9) and ((made.answers == IGNORE).sum(-1) == 8).all()
+        assert torch.equal(made.answers[rows, made.asks], truth)
+        assert set(made.asks.tolist()) == (set(range(9)) if task.anywhere else {4})
+        down, right = made.decides // 3 - made.asks // 3, made.decides % 3 - made.asks % 3
+        assert (torch.maximum(down.abs(), right.abs()) == 1).all()
+        assert len({*zip(down.tolist(), right.tolist(), strict=True)}) == 8  # in every direction
+
+
+@pytest.mark.parametrize("task", PICTURES, ids=repr)
+def test_batches_of_pictures_are_the_same_again(task):
+    batches = task.batches(3, 4, seed=1)
+    once = list(batches)
+    torch.manual_seed(99)
+    assert len(batches) == len(once) == 3
+    for (x, y), (again, answers) in zip(once, batches, strict=True):
+        torch.rand(3)
+        assert torch.equal(x, again) and torch.equal(y, answers)
+    assert not torch.equal(once[0][0], once[1][0])
+    assert not torch.equal(once[0][0], next(iter(task.batches(1, 4, seed=2)))[0])
+    made = drawn(task, 4, seed=1)
+    assert torch.equal(once[0][0], made.images) and torch.equal(once[0][1], made.answers)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    drawn(task, 2)
+    task.draw(DIGITS)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_the_first_pictures_are_these():
+    made = drawn(MarkedDigits(), 2)
+    assert made.digits.tolist() == [[4, 9, 3, 0, 3, 9, 7, 3, 7], [3, 1, 6, 6, 9, 8, 6, 6, 8]]
+    assert made.decides.tolist() == [5, 3]
+
+
+def test_each_digit_is_drawn_whole_somewhere_in_its_cell_and_no_two_look_alike():
+    task, glyphs = MarkedDigits(noise=0), []
+    for digit in range(10):
+        found, corners = set(), set()
+        for seed in range(12):
+            for cell in cells(task.draw([digit] * 9, None, seed=seed))[0]:
+                (up, left), (down, right) = cell.nonzero().amin(0).tolist(), cell.nonzero().amax(0).tolist()
+                corners.add((up, left))
+                bright = cell[cell > 0].unique()
+                assert len(bright) == 1 and 0.6 <= float(bright) <= 1
+                found.add(str((cell[up : down + 1, left : right + 1] > 0).int().tolist()))
+        assert len(found) == 1 and len(corners) == 8  # at each of 2 × 4 places
+        glyphs += found
+    assert len(set(glyphs)) == 10
+    assert glyphs[7] == str(
+        [[int(x) for x in row] for row in ["11111", "00001", "00010", "00100", "01000", "01000", "01000"]]
+    )
+
+
+@pytest.mark.parametrize("framed", range(9))
+def test_the_frame_can_be_drawn_elsewhere_and_nothing_else_moves(framed):
+    task = MarkedDigits()
+    plain, marked = (cells(task.draw(DIGITS, where, seed=3))[0] for where in (None, framed))
+    inside, other = (slice(None), slice(1, -1), slice(1, -1)), torch.arange(9) != framed
+    assert torch.equal(plain[inside], marked[inside]) and torch.equal(plain[other], marked[other])
+    on = marked[framed]
+    assert on[0].min() == on[-1].min() == on[:, 0].min() == on[:, -1].min() == 1
+    assert plain[framed, 0].min() < 1
+    assert not torch.equal(plain, cells(task.draw(DIGITS, None, seed=4))[0])
+
+
+def test_another_digit_leaves_the_others_as_they_are():
+    for task in (MarkedDigits(), Arrows()):
+        one, other = (cells(task.draw([*DIGITS[:8], last], seed=7))[0] for last in (5, 8))
+        assert torch.equal(one[:8], other[:8]) and not torch.equal(one[8], other[8])
+
+
+def test_several_frames_and_none():
+    task = MarkedDigits()
+    two = cells(task.draw(DIGITS, (1, 7)))[0]
+    framed = [i for i in range(9) if two[i, 0].min() == 1]
+    assert framed == [1, 7] and torch.equal(task.draw(DIGITS, ()), task.draw(DIGITS, None))
+    assert torch.equal(task.draw(DIGITS), task.draw(DIGITS, 4))
+
+
+def test_arrows_point_where_they_say():
+    """From the middle of its cell on, more of an arrow lies towards the cell to which it points."""
+    task = Arrows(noise=0)
+    assert Arrows.around() == AROUND_THE_MIDDLE == task.around(4)
+    seen = []
+    for target in task.around():
+        picture = cells(task.draw(DIGITS, target, seed=5))[0]
+        arrow = picture[4]
+        across = torch.stack(((arrow != 0).nonzero()[:, 0], (arrow != 0).nonzero()[:, 1])).double() - 3
+        wanted = torch.tensor([[target // 3 - 1], [target % 3 - 1]]).double()
+        along = (across.mean(1, keepdim=True) * wanted).sum()
+        assert along > 0 and set(arrow.unique().tolist()) == {0, 1}
+        seen.append(arrow)
+        others = torch.arange(9) != 4
+        assert torch.equal(
+            picture[others], cells(MarkedDigits(noise=0).draw(DIGITS, None, seed=5))[0, others]
+        )
+    assert len({str(arrow.tolist()) for arrow in seen}) == 8
+    for i, arrow in enumerate(seen):  # a quarter turn further
+        assert torch.equal(arrow[:7, :7].rot90(-1), seen[(i + 2) % 8][:7, :7])
+
+
+@pytest.mark.parametrize(
+    ("arrow", "around"), [(0, [1, 4, 3]), (1, [2, 5, 4, 3, 0]), (5, [2, 8, 7, 4, 1]), (8, [5, 7, 4])]
+)
+def test_from_a_corner_an_arrow_points_into_the_picture(arrow, around):
+    assert Arrows.around(arrow) == around
+    for target in around:
+        one = cells(Arrows(noise=0).draw(DIGITS, target, arrow=arrow))[0, arrow]
+        row, column = target // 3 - arrow // 3 + 1, target % 3 - arrow % 3 + 1
+        middle = cells(Arrows(noise=0).draw(DIGITS, 3 * row + column))[0, 4]
+        assert torch.equal(one, middle)
+
+
+def test_an_arrow_is_turned_under_the_same_noise():
+    task = Arrows()
+    one, other, none = (cells(task.draw(DIGITS, where, seed=2))[0] for where in (0, 5, None))
+    others = torch.arange(9) != 4
+    assert torch.equal(one[others], other[others]) and torch.equal(one[others], none[others])
+    assert not torch.equal(one[4], other[4]) and not torch.equal(one[4], none[4])
+
+
+def test_a_picture_of_ones_own_is_as_one_that_was_drawn():
+    """The same dice, the same picture: a task's pictures can be taken apart and put together again."""
+    for task in PICTURES[:2]:
+        noise = task.draw(DIGITS, None)
+        assert noise.shape == (1, 1, 24, 24) and noise.dtype == torch.float32
+        assert abs(float(noise.mean()) - float(drawn(task).images.mean())) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MarkedDigits().draw([1, 2, 3]), "there must be 9 digits, one a cell, got 3"),
+        (lambda: Arrows().draw([*range(8), 10]), "each of the digits must be a whole .* 0 to 9, got 10"),
+        (lambda: MarkedDigits().draw(DIGITS, 9), "framed must be a whole number from 0 to 8, got 9"),
+        (lambda: MarkedDigits().draw(DIGITS, (1, -1)), "framed must be a whole number from 0 to 8, got -1"),
+        (lambda: Arrows().draw(DIGITS, 4), r"from cell 4 an arrow can point to \[1, 2, 5, .*but not to 4"),
+        (lambda: Arrows().draw(DIGITS, 8, arrow=0), r"from cell 0 .* \[1, 4, 3\], but not to 8"),
+        (lambda: Arrows().draw(DIGITS, arrow=9), "arrow must be a whole number from 0 to 8, got 9"),
+        (lambda: Arrows().draw(DIGITS, seed=-1), "seed must be a whole number, 0 or more, got -1"),
+        (lambda: Arrows().around(1.5), "arrow must be a whole number from 0 to 8, got 1.5"),
+        (lambda: MarkedDigits(noise=-0.1), "noise must be a number, 0 or more, got -0.1"),
+        (lambda: Arrows(noise=float("nan")), "noise must be a number, 0 or more, got nan"),
+        (lambda: MarkedDigits().batches(1, 0), "batch_size must be a whole number, 1 or more, got 0"),
+    ],
+)  # fmt: skip
+def test_errors_of_pictures_in_words(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

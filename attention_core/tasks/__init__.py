@@ -9,14 +9,18 @@ The same seed gives the same batches, today and tomorrow, whatever else draws ra
 
 from attention_core.tasks.dates import Dates
 from attention_core.tasks.digits import Copy, Repeat, Reverse, Sort
+from attention_core.tasks.pictures import Arrows, MarkedDigits, Pictures
 from attention_core.tasks.sentences import Sentences
 from attention_core.tasks.task import IGNORE, Batches, Task, accuracy
 
 __all__ = [
     "IGNORE",
+    "Arrows",
     "Batches",
     "Copy",
     "Dates",
+    "MarkedDigits",
+    "Pictures",
     "Repeat",
     "Reverse",
     "Sentences",
