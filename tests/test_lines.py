@@ -420,6 +420,219 @@ def rotate(x, base=10000.0):
 ]
 
 
+PICTURES = [
+    (
+        "to_patches",
+        "column-order",
+        """
+def to_patches(images, size):
+    batch, channels, height, width = images.shape
+    rows, columns = height // size, width // size
+    x = images.reshape(batch, channels, rows, size, columns, size)
+    x = x.permute(0, 4, 2, 1, 3, 5)  # <-
+    return x.flatten(3).flatten(1, 2)
+""",
+    ),
+    (
+        "to_patches",
+        "grid-and-pixels-exchanged",
+        """
+def to_patches(images, size):
+    batch, channels, height, width = images.shape
+    rows, columns = height // size, width // size
+    x = images.reshape(batch, channels, size, rows, size, columns)  # <-
+    x = x.permute(0, 3, 5, 1, 2, 4)
+    return x.reshape(batch, rows * columns, channels * size * size)
+""",
+    ),
+    (
+        "to_patches",
+        "channels-last",
+        """
+def to_patches(images, size):
+    batch, channels, height, width = images.shape
+    rows, columns = height // size, width // size
+    x = images.reshape(batch, channels, rows, size, columns, size)
+    x = x.permute(0, 2, 4, 3, 5, 1)  # <-
+    return x.reshape(batch, rows * columns, channels * size * size)
+""",
+    ),
+    (
+        "to_patches",
+        "one-view",
+        """
+def to_patches(images, size):
+    batch, channels, height, width = images.shape
+    n = (height // size) * (width // size)
+    x = images.reshape(batch, n, channels * size * size)  # <-
+    return x
+""",
+    ),
+    (
+        "to_patches",
+        "column-order",
+        """
+def to_patches(images, size):
+    batch, channels, height, width = images.shape
+    rows, columns = height // size, width // size
+    patches = torch.zeros(batch, rows * columns, channels * size**2, dtype=images.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            square = images[:, :, i * size:(i + 1) * size, j * size:(j + 1) * size]
+            patches[:, j * rows + i] = square.flatten(1)  # <-
+    return patches
+""",
+    ),
+    (
+        "to_patches",
+        "height-for-width",
+        """
+def to_patches(images, size):
+    batch, channels, height, width = images.shape
+    columns, rows = height // size, width // size  # <-
+    x = images.reshape(batch, channels, rows, size, columns, size)
+    x = x.permute(0, 2, 4, 1, 3, 5)
+    return x.reshape(batch, rows * columns, -1)
+""",
+    ),
+    (
+        "to_patches",
+        "channels-as-patches",
+        """
+def to_patches(images, size):
+    x = images.unfold(2, size, size).unfold(3, size, size)
+    x = x.flatten(2, 3)
+    x = x.flatten(3)
+    return x.flatten(1, 2)  # <-
+""",
+    ),
+    (
+        "to_patches",
+        "pixels-transposed",
+        """
+def to_patches(images, size):
+    patches = []
+    for i in range(0, images.shape[2], size):
+        for j in range(0, images.shape[3], size):
+            square = images[:, :, i:i + size, j:j + size]
+            square = square.transpose(2, 3)  # <-
+            patches.append(square.flatten(1))
+    return torch.stack(patches, dim=1)
+""",
+    ),
+    (
+        "rollout",
+        "order",
+        """
+def rollout(weights):
+    n = weights[0].shape[-1]
+    rolled = torch.eye(n)
+    for layer in weights:
+        a = layer.mean(dim=0)
+        a = (a + torch.eye(n)) / 2
+        a = a / a.sum(dim=-1, keepdim=True)
+        rolled = rolled @ a  # <-
+    return rolled
+""",
+    ),
+    (
+        "rollout",
+        "normalised-over-columns",
+        """
+def rollout(weights):
+    n = weights[0].shape[-1]
+    rolled = torch.eye(n)
+    for layer in weights:
+        a = layer.mean(dim=0)
+        a = (a + torch.eye(n)) / 2
+        a = a / a.sum(dim=0)  # <-
+        rolled = a @ rolled
+    return rolled
+""",
+    ),
+    (
+        "rollout",
+        "identity-not-halved",
+        """
+def rollout(weights):
+    n = weights[0].shape[-1]
+    rolled = torch.eye(n)
+    for layer in weights:
+        a = layer.mean(dim=0)
+        a = a + torch.eye(n)  # <-
+        rolled = a @ rolled
+    return rolled
+""",
+    ),
+    (
+        "rollout",
+        "heads-averaged-after",
+        """
+def rollout(weights):
+    n = weights[0].shape[-1]
+    heads = []
+    for h in range(len(weights[0])):
+        rolled = torch.eye(n)
+        for layer in weights:
+            a = (layer[h] + torch.eye(n)) / 2  # <-
+            a = a / a.sum(dim=-1, keepdim=True)
+            rolled = a @ rolled
+        heads.append(rolled)
+    return torch.stack(heads).mean(dim=0)
+""",
+    ),
+    (
+        "read_patches",
+        "class-token-last",
+        """
+def read_patches(features, class_token, positions, blocks):
+    patches = features + positions
+    first = class_token.expand(len(features), 1, -1)
+    tokens = torch.cat((patches, first), dim=1)  # <-
+    out = blocks(tokens)
+    return tokens, out[:, -1]
+""",
+    ),
+    (
+        "read_patches",
+        "positions-off-by-one",
+        """
+def read_patches(features, class_token, positions, blocks):
+    first = class_token.expand(len(features), 1, -1)
+    tokens = torch.cat((first, features), dim=1)
+    tokens[:, :-1] += positions  # <-
+    out = blocks(tokens)
+    return tokens, out[:, 0]
+""",
+    ),
+    (
+        "read_patches",
+        "last-word-read",
+        """
+def read_patches(features, class_token, positions, blocks):
+    patches = features + positions
+    first = class_token.expand(len(features), 1, -1)
+    tokens = torch.cat((first, patches), dim=1)
+    out = blocks(tokens)
+    answer = out[:, -1]  # <-
+    return tokens, answer
+""",
+    ),
+    (
+        "read_patches",
+        "positions-along-the-batch",
+        """
+def read_patches(features, class_token, positions, blocks):
+    positions = positions[:len(features)].unsqueeze(1)
+    patches = features + positions  # <-
+    first = class_token.expand(len(features), 1, -1)
+    tokens = torch.cat((first, patches), dim=1)
+    return tokens, blocks(tokens)[:, 0]
+""",
+    ),
+]
+
+
 def typed(text: str, name: str):
     """The function of this text, whose lines can be read, as those of a notebook's cell can."""
     place = f"<answer {next(_NUMBERS)}>"
@@ -432,7 +645,8 @@ def typed(text: str, name: str):
 @pytest.mark.parametrize(
     "exercise, name, bug, text",
     [("sinusoidal_table", "my_sinusoidal_table", *row) for row in TABLES]
-    + [("rotate", "rotate", *row) for row in ROTATIONS],
+    + [("rotate", "rotate", *row) for row in ROTATIONS]
+    + [(exercise, exercise, *row) for exercise, *row in PICTURES],
     ids=lambda part: part if "\n" not in part else "",
 )
 def test_the_mistake_is_named_and_its_line_pointed_at(exercise, name, bug, text):
