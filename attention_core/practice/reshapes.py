@@ -35,7 +35,7 @@ class Error:
     """
 
     bug: str
-    kind: type[Exception]
+    kind: type[Exception] | tuple[type[Exception], ...]
     message: str
     words: str
     why: str

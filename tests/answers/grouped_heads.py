@@ -294,6 +294,21 @@ def in_float32(query, key, value):
     return rows_of_one_head(query.float(), key.float(), value.float())
 
 
+@known("four-axes-turned")
+def all_axes_turned(query, key, value):
+    b, h, n, d = query.shape
+    rows = query.reshape(b, key.shape[1], -1, d)
+    weights = (rows @ key.T / math.sqrt(d)).softmax(-1)
+    return (weights @ value).reshape(b, h, n, d)
+
+
+@known("expanded-from-groups")
+def expanded_to_heads(query, key, value):
+    b, h, _, d = query.shape
+    key, value = (x.expand(b, h, -1, d) for x in (key, value))
+    return (query @ key.mT / math.sqrt(d)).softmax(-1) @ value
+
+
 # --- and some that are in no table -------------------------------------------------------------------------
 
 

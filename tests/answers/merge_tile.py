@@ -345,6 +345,28 @@ def nothing_comes_back(largest, total, output, scores, value):
     merged(largest, total, output, scores, value)
 
 
+@known("max-of-two-tensors")
+def pythons_max(largest, total, output, scores, value):
+    larger = max(largest, scores.amax(-1, keepdim=True))
+    return merged(largest, total, output, scores, value, larger)
+
+
+@known("number-by-number")
+def weights_times_values(largest, total, output, scores, value):
+    larger = new(largest, scores)
+    weights, shrunk = (scores - finite(larger)).exp(), (largest - finite(larger)).exp()
+    total = total * shrunk + weights.sum(-1, keepdim=True)
+    return larger, total, output * shrunk + weights * value
+
+
+@right
+def as_good_as_nothing_seen(largest, total, output, scores, value):
+    larger = new(largest, scores).clamp(min=-1e9)
+    weights, shrunk = (scores - larger).exp(), (largest - larger).exp()
+    total = total * shrunk + weights.sum(-1, keepdim=True)
+    return larger, total, output * shrunk + weights @ value
+
+
 # --- and some that are in no table -------------------------------------------------------------------------
 
 

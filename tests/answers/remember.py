@@ -409,6 +409,26 @@ class NothingComesBack(Wrong):
         self.join(key, value)
 
 
+@known("truth-of-a-tensor")
+class IfKeys(Begun):
+    def append(self, key, value):
+        if self.keys:
+            key, value = torch.cat((self.keys, key), 2), torch.cat((self.values, value), 2)
+        self.keys, self.values = key, value
+        return key, value
+
+
+@known("empty-of-one-axis")
+class EmptyTensors(Begun):
+    def __init__(self):
+        self.keys, self.values = torch.tensor([]), torch.tensor([])
+
+    def append(self, key, value):
+        self.keys = torch.cat((self.keys, key), dim=2)
+        self.values = torch.cat((self.values, value), dim=2)
+        return self.keys, self.values
+
+
 class Joined(Wrong):
     def append(self, key, value):
         self.join(key, value)

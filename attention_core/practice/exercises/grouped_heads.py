@@ -376,11 +376,27 @@ _SLIPS = (
 _NO_MEETING = "h heads of queries meet g heads of keys: torch shares an axis by itself only if it is 1"
 _ERRORS = (
     Error(
+        "four-axes-turned",
+        RuntimeError,
+        r"must match the size|[Ee]xpected size|batch1|shapes cannot be multiplied",
+        ".T turns all four axes around; .mT, or transpose(-2, -1), turns the last two",
+        "Of (b, g, n, d) .T makes (d, n, g, b).",
+        line=r"\w\.T\b",
+    ),
+    Error(
+        "expanded-from-groups",
+        RuntimeError,
+        r"expanded size of the tensor",
+        "expand widens only an axis of 1, and the groups are an axis of their own size",
+        "Let the queries of a group be rows below each other: (b, g, h/g · n, d); then the keys fit.",
+        line=r"expand\(",
+    ),
+    Error(
         "heads-do-not-meet",
         RuntimeError,
         r"must match the size|not broadcastable|[Ee]xpected size|batch1|enable_gqa|number of heads",
         _NO_MEETING,
-        "Give the groups an axis: (b, h, n, d) → (b, g, h/g, n, d), or → (b, g, h/g · n, d).",
+        "Let a group's queries be rows below each other: (b, h, n, d) → (b, g, h/g · n, d).",
         line=r"\b(query|q|key|k)\b.*@|matmul|einsum|attention\(",
     ),
     Error(

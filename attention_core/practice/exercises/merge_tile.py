@@ -15,6 +15,7 @@ from attention_core.practice.recipes import Raised, Slip, bugs, telling
 from attention_core.probes import Verdict
 
 _LARGE = 60 * SAME  # how far apart right answers to scores of some hundreds may be
+_NOTHING_SEEN = -1e6  # what is as good as −∞ where a row has seen nothing yet: no score is as low
 _TOP = (r"max", r"largest")
 _WEIGHTS = (r"scores.*exp|exp\(.*scores", r"exp", r"softmax")
 _SHRUNK = (r"largest\s*-.*exp|exp\(.*largest", r"exp", r"total")
@@ -170,6 +171,12 @@ def _given_back(*order: int) -> dict:
     return {"give": lambda *three: tuple(three[i] for i in order)}
 
 
+def _number_by_number(output: Tensor, shrunk: Tensor, weights: Tensor, value: Tensor) -> Tensor:
+    """`weights * value` where both are of one shape, as a small square tile lets them be."""
+    met = weights * value if weights.shape == value.shape else weights @ value
+    return output * shrunk + met
+
+
 def _slip(name: str, words: str, look_at: tuple, *variants: dict, why: str = "", rare: bool = False) -> Slip:
     return Slip(name, words, why, look_at, variants, rare)
 
@@ -194,6 +201,12 @@ _SLIPS = (
         },
         {"weigh": _unshifted},
         why="At scores of 200, e^score is infinite in float32.",
+    ),
+    _slip(
+        "number-by-number",
+        "weights and values meet number by number; a row sums over its keys: weights @ value",
+        _OUTPUT,
+        {"mix": _number_by_number},
     ),
     _slip(
         "max-of-the-tile",
@@ -447,11 +460,25 @@ _SLIPS = (
 )
 _RAISED = (
     Raised(
+        "number-by-number",
+        "weights and values meet number by number; a row sums over its keys: weights @ value",
+        "",
+        r"must match the size|size of tensor",
+        r"weights?\w*\s*\*\s*value|value\s*\*\s*weight",
+    ),
+    Raised(
         "keepdim-forgotten",
         "the row's largest, or its sum, has lost its last axis: keepdim=True",
         "largest and total are (n_q, 1), so that they fit each key of a row.",
         r"must match the size|size of tensor|expected size",
         r"^(?!.*keepdim)",
+    ),
+    Raised(
+        "max-of-two-tensors",
+        "max compares two numbers; torch.maximum compares two tensors, place by place",
+        "",
+        r"Boolean value of Tensor",
+        r"\bmax\(",
     ),
     Raised(
         "max-gives-two",
@@ -475,7 +502,7 @@ def _merging(answer) -> list[Subject]:
             return made
         largest, total, output = made
         if largest.shape == total.shape and largest.is_floating_point():
-            largest = torch.where((total == 0) & (largest < -1e30), -math.inf, largest)
+            largest = torch.where((total == 0) & (largest < _NOTHING_SEEN), -math.inf, largest)
         return largest, total, output
 
     return [(telling(call, _RAISED), ())]
@@ -488,7 +515,7 @@ def _about(trials: list[Trial], _answer) -> Iterator[Verdict]:
     right_largest, right_total, right_output = wrong.expected
     if not same(largest, right_largest, near):
         row = (largest != right_largest).flatten().int().argmax()
-        got, right = (number(x.flatten()[row]) for x in (largest, right_largest))
+        got, right = (_said(x.flatten()[row]) for x in (largest, right_largest))
         yield Verdict("the largest score so far", False, f"row {row} has {got}; it should have {right}")
     if same(total, right_total, near) == same(output, right_output, near):
         shares = output / total.masked_fill(total == 0, 1)
@@ -503,6 +530,10 @@ def _about(trials: list[Trial], _answer) -> Iterator[Verdict]:
     else:
         part = "output" if same(total, right_total, near) else "total"
         yield Verdict(f"the {part} of the new largest", False, f"the other one is right, {part} is not")
+
+
+def _said(x: Tensor) -> str:
+    return "−∞" if x == -math.inf else number(x)
 
 
 merge_tile = Exercise(

@@ -428,6 +428,22 @@ _ERRORS = (
         "",
     ),
     Error(
+        "truth-of-a-tensor",
+        RuntimeError,
+        r"Boolean value of Tensor",
+        "a tensor of many numbers is neither true nor false: ask whether it is not None",
+        "if self.keys is not None: …",
+        line=r"\b(if|not|and|or|while)\b",
+    ),
+    Error(
+        "empty-of-one-axis",
+        (IndexError, RuntimeError),
+        r"tuple index out of range|Tensors must have same number of dimensions: got 1",
+        "an empty tensor has one axis, and what comes has four: begin with None",
+        "Where it is None there is nothing to join to yet.",
+        line=r"tensor\(\[\]\)|zeros\(0\)|empty\(0\)|Tensor\(\)",
+    ),
+    Error(
         "room-too-small",
         RuntimeError,
         r"must match the existing size|expanded size of the tensor",
