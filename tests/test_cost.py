@@ -6,16 +6,17 @@ import time
 import pytest
 import torch
 
-from attention_core import MultiHeadAttention
+from attention_core import MultiHeadAttention, cost
 from attention_core.cost import milliseconds, multiplications, peak_bytes
 
 
 @pytest.mark.parametrize(("n", "dim"), [(3, 8), (16, 8), (7, 32)])
 def test_a_layer_multiplies_as_often_as_the_formula_says(n, dim):
     layer, x = MultiHeadAttention(dim, 2), torch.randn(1, n, dim)
-    assert multiplications(lambda: layer.to_query(x)) == n * dim**2
-    assert multiplications(lambda: layer(x)) == 4 * n * dim**2 + 2 * n**2 * dim
-    assert multiplications(lambda: x.softmax(-1)) == 0
+    assert multiplications(layer.to_query, x) == n * dim**2
+    assert multiplications(layer, x) == 4 * n * dim**2 + 2 * n**2 * dim
+    assert multiplications(layer, x, need_weights=False) == multiplications(layer, x)
+    assert multiplications(torch.softmax, x, dim=-1) == 0
 
 
 def test_the_peak_is_the_most_held_at_once(capfd):
@@ -43,7 +44,8 @@ def test_the_time_is_that_of_the_quickest_call_after_the_first(monkeypatch):
         clock[0] += next(took)
 
     monkeypatch.setattr(time, "process_time", lambda: clock[0])
-    assert milliseconds(call, times=3) == 2000.0
+    monkeypatch.setattr(cost, "TIMES", 3)
+    assert milliseconds(call) == 2000.0
 
 
 def test_a_slow_call_is_timed_once(monkeypatch):
@@ -54,11 +56,12 @@ def test_a_slow_call_is_timed_once(monkeypatch):
         clock[0] += 1.0
 
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    assert milliseconds(call, times=9) > 0
+    assert milliseconds(call) > 0
     assert calls == [False, False]  # one to prepare, without gradients
 
 
-@pytest.mark.parametrize("times", [0, 1.5, True])
-def test_no_number_of_times_is_refused_before_anything_is_called(times):
-    with pytest.raises(ValueError, match="times must be a whole number"):
-        milliseconds(lambda: pytest.fail("called"), times)
+def test_what_is_called_gets_its_inputs():
+    seen = []
+    for tell in multiplications, milliseconds, peak_bytes:
+        tell(lambda *inputs, **options: seen.append((inputs, options)), 1, 2, times=3)
+    assert set(map(repr, seen)) == {"((1, 2), {'times': 3})"}

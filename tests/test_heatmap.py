@@ -514,6 +514,45 @@ def test_sums_stand_beside_rows_and_below_columns():
     assert len(texts(heatmap.figure().axes[0])) == 4
 
 
+def test_a_blank_cell_is_neither_hatched_nor_a_colour_and_has_no_sum():
+    blank = torch.tensor([[False, False, True], [True, True, True], [False, True, True]])
+    allowed = torch.tensor([[True, False, True]] * 3)
+    heatmap = AttentionHeatmap(torch.zeros(3, 3), allowed=allowed, blank=blank, show_sums=True)
+    assert near(cell_pixels(heatmap, 0, 0, 0.5), still.colours()(0.0)[:3]) > 0.9
+    assert 0.5 < near(cell_pixels(heatmap, 0, 1, 0.5), "w") < 0.99
+    assert near(cell_pixels(heatmap, 0, 2, 0.5), "w") == near(cell_pixels(heatmap, 1, 1, 0.5), "w") == 1
+    assert [text for text in texts(heatmap.figure().axes[0]) if text] == ["0.00"] * 4  # two rows, two columns
+    heatmap.update(torch.ones(3, 3) / 3)
+    assert heatmap.map.blank is None and heatmap.allowed is not None
+
+
+def test_a_part_is_outlined_and_all_else_is_paler_in_the_picture_too():
+    weights = torch.full((4, 6), 0.5)
+    heatmap, plain = AttentionHeatmap(weights, outlined=((1, 3), (2, 6))), AttentionHeatmap(weights)
+    look = lambda shown, row, column: np.median(cell_pixels(shown, row, column, 0.8), (0, 1))  # noqa: E731
+    usual = look(plain, 1, 3)
+    assert np.abs(look(heatmap, 1, 3) - usual).max() < 3
+    for row, column in ((0, 3), (3, 3), (1, 1), (0, 0)):
+        assert np.abs(look(heatmap, row, column) - (255 + usual) / 2).max() < 3, (row, column)
+    frame = heatmap.figure().axes[0].patches[-1]
+    assert (frame.get_xy(), frame.get_width(), frame.get_height()) == ((1.5, 0.5), 4, 2)
+    heatmap.outlined = [[2, 99], [0, 1]]  # it ends where the map does
+    assert heatmap.figure().axes[0].patches[-1].get_height() == 2
+    for nothing in ((), ((2, 2), (0, 1)), ((9, 12), (0, 1))):
+        heatmap.outlined = nothing
+        assert not heatmap.figure().axes[0].patches
+
+
+@pytest.mark.parametrize(
+    "part", [(1, 2), ((0, 1),), ((0, 1), (2, 1)), ((-1, 1), (0, 1)), ("ab", "cd"), (("a", 1), (0, 1))]
+)
+def test_a_part_that_cannot_be_is_refused(part):
+    heatmap = AttentionHeatmap(WEIGHTS, outlined=((0, 1), (0, 2)))
+    with pytest.raises(traitlets.TraitError, match=r"outlined must be \(\(first row, end\), "):
+        heatmap.outlined = part
+    assert heatmap.outlined == ((0, 1), (0, 2))
+
+
 def test_heads_that_are_faded_are_pale_in_the_picture_too():
     heatmap = AttentionHeatmap(torch.full((2, 3, 3), 1 / 3), faded=[1])
     shown, faded = (cell_pixels(heatmap, 1, 1, head=head).mean() for head in (0, 1))

@@ -80,7 +80,7 @@ def test_what_belongs_to_weights_is_not_set_alone(name):
 @pytest.mark.parametrize(
     "make, name, there_are",
     [
-        (lambda: AttentionHeatmap(WEIGHTS), "colour", "faded, learned, message, per_row, pinned, proj"),
+        (lambda: AttentionHeatmap(WEIGHTS), "colour", "faded, learned, message, outlined, per_row, pinned"),
         (lambda: AttentionHeatmap(WEIGHTS), "query_labels", "faded, learned, message"),
         (lambda: SelfAttentionExplorer("a cat"), "temprature", "attention, mask, projector, scaled"),
         (lambda: MultiHeadExplorer("a cat"), "heads", "attention, num_heads, off, projector"),

@@ -10,6 +10,7 @@ import torch
 
 from attention_core import causal_mask
 from attention_core.live import SHADES, AttentionHeatmap, Reading, still
+from attention_core.live.linked import PAGE
 from attention_core.live.map import AttentionMap
 
 WEIGHTS = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
@@ -183,7 +184,9 @@ READING = {
 
 def test_cells_that_are_no_weights_are_read_otherwise():
     shown = AttentionMap(WEIGHTS, ["1", "9"], ["a", "{number}"], reading=READING)
-    assert shown.reading == Reading(**READING) and shown.frame()["reading"] == READING
+    assert shown.reading == Reading(**READING) and shown.frame()["reading"] == READING | {
+        "hidden": "left out"
+    }
     assert repr(shown) == (
         "AttentionMap(effect, written × typed: 2 × 2, from 0.00 to 1.00; largest: "
         "replacing “a” changes “9” in 1.00 of the cases)"
@@ -206,7 +209,10 @@ def test_products_as_shades_are_called_so():
 @pytest.mark.parametrize(
     ("reading", "message"),
     [
-        ("x", "reading must be a dict of cell, row and caption, and perhaps number, rows, columns, got str"),
+        (
+            "x",
+            "reading must be a dict of cell, row and caption, and perhaps number, rows, columns, hidden, got",
+        ),
         ({"cell": "x"}, "reading needs row, caption; it takes cell, row and caption"),
         (READING | {"colour": "red"}, "reading has no colour; it takes cell, row"),
         (READING | {"row": 1}, "reading's row must be a text, got int"),
@@ -236,3 +242,25 @@ def test_a_map_is_drawn_without_a_heatmap():
     assert figure.get_suptitle() == "Title\nLook:" and len(ax.patches) == 1
     assert still.heatmap_figure(None).texts[0].get_text() == "nothing to show yet"
     assert math.isclose(float(drawn(full())[0, 0]), 0.25)
+
+
+# ---------------------------------------------------------------- cells of which nothing is computed
+
+
+def test_a_place_is_a_number_forbidden_or_blank():
+    blank = torch.tensor([[False, True], [False, False]])
+    shown = AttentionMap(WEIGHTS, allowed=causal_mask(2), blank=blank)
+    assert shown.places().tolist() == [[[1, 2], [1, 1]]] and shown.frame()["allowed"] == bytes([1, 2, 1, 1])
+    assert torch.equal(shown.blank, blank) and torch.equal(shown.allowed, causal_mask(2))
+    assert AttentionMap(WEIGHTS, blank=blank).places().tolist() == [[[1, 2], [1, 1]]]
+    assert AttentionMap(WEIGHTS, allowed=causal_mask(2)).places().tolist() == [[[1, 0], [1, 1]]]
+    assert AttentionMap(WEIGHTS).places() is None and AttentionMap(WEIGHTS).frame()["allowed"] is None
+    assert "blank" not in shown.staying()  # other weights are computed elsewhere
+    with pytest.raises(ValueError, match="blank has shape"):
+        AttentionMap(WEIGHTS, blank=torch.zeros(3, 2, dtype=torch.bool))
+
+
+def test_the_page_has_the_same_places_and_pales_alike():
+    frame, css = ((PAGE / name).read_text("utf-8") for name in ("frame.js", "heatmap.css"))
+    assert f"const NUMBER = {still.NUMBER};" in frame and f"const BLANK = {still.BLANK};" in frame
+    assert f"var(--ah-bg) {still.PALER:.0%}, transparent" in css

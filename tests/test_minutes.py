@@ -21,6 +21,7 @@ PARTS = {
     "03": ("switch-intro",),
     "04": ("home",),
     "05": ("transformer-intro",),
+    "06": ("tiles-intro",),
 }
 NEAR = 0.1
 

@@ -150,6 +150,15 @@ def test_what_is_no_share_is_drawn_at_the_end_of_the_scale(weight, shade):
     assert (tile(image, where_in(heatmap), 1) == PALETTE[shade]).all()
 
 
+def test_blank_cells_are_empty():
+    blank = torch.zeros(12, 2, 2, dtype=torch.bool)
+    blank[:, 0, 1] = True
+    heatmap = AttentionHeatmap(random_weights(12, 2, 2), allowed=causal_mask(2), blank=blank)
+    image, where = pixels(heatmap.figure()), where_in(heatmap)
+    assert (centres(image, where, 3, 2, 2)[0, 1] == 255).all()
+    assert (centres(image, where, 3, 2, 2)[1, 0] != 255).any()
+
+
 def test_heads_that_are_faded_are_pale():
     weights = random_weights(12, 6, 6)
     heatmap = AttentionHeatmap(weights, faded=[2, 50])

@@ -8,6 +8,7 @@ from attention_core.live.explorers.multi_head import MultiHeadExplorer
 from attention_core.live.explorers.position import PositionExplorer
 from attention_core.live.explorers.self_attention import SelfAttentionExplorer
 from attention_core.live.explorers.sinusoids import SinusoidExplorer
+from attention_core.live.explorers.tiling import TilingExplorer
 from attention_core.live.explorers.training import TrainingView
 from attention_core.live.explorers.translation import TranslationExplorer
 from attention_core.live.explorers.walk import WalkExplorer
@@ -38,6 +39,7 @@ __all__ = [
     "SinusoidExplorer",
     "Strip",
     "Table",
+    "TilingExplorer",
     "TrainingView",
     "TranslationExplorer",
     "WalkExplorer",

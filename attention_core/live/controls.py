@@ -129,10 +129,14 @@ def player(label: str, most: Callable[["Explorer"], int], *, follows: str, width
             value, end = getattr(explorer, name), most(explorer)
             if value is None:  # the explorer is about to settle on a number
                 return
-            for one in (made, play):  # first the ends: the page's link would cut a value off at the other's
-                one.max = max(end, value)
+            # first the ends: the page's link would cut a value off at the other's; but no end below what
+            # stands there, as the slider would move to it, which would be taken for the hand's
+            for one in (made, play):
+                one.max = max(end, value, one.value)
             for one in (made, play):
                 one.value = value
+            for one in (made, play):
+                one.max = max(end, value)
 
         to_widget()
         explorer.observe(to_widget, [name, follows])

@@ -20,7 +20,12 @@ from attention_core.live.widget import ForProjector, Pictured
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORGOTTEN = {"message": "", "title": "", "faded": []}  # what a map says besides, when an answer does not
+FORGOTTEN = {
+    "message": "",
+    "title": "",
+    "faded": [],
+    "outlined": (),
+}  # what a map says besides, when an answer does not
 MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is for AttentionHeatmap
 
 
@@ -37,10 +42,10 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
                 return AttentionMap((torch.eye(3) / temperature).softmax(-1))
 
     `compute` is given the traits that its arguments name, anew whenever one of them changes. It returns a
-    map, or a dict: by their names what the `views()` show, the heatmap's `message`, `title` and `faded`, and
-    values of traits that are tagged `computed=True`. What it does not name is forgotten. Where there is
-    nothing to show it raises `Unusable` with a sentence for the learner; whatever else it raises is said
-    on the page, too, which lives on.
+    map, or a dict: by their names what the `views()` show, the heatmap's `message`, `title`, `faded` and
+    `outlined`, and values of traits that are tagged `computed=True`. What it does not name is forgotten.
+    Where there is nothing to show it raises `Unusable` with a sentence for the learner; whatever else it
+    raises is said on the page, too, which lives on.
 
     Raises: TypeError for an argument, AttributeError for an attribute that it does not know.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # what belongs to weights
-CONTENT = ("queries", "keys", "heads", "scores", "allowed", "steps", "terms", "reading")
+CONTENT = ("queries", "keys", "heads", "scores", "allowed", "blank", "steps", "terms", "reading")
 OWN_SCALE_FROM = 128  # keys: weights of so many are all dark on a scale from 0 to 1
 STAYING = ("queries", "keys", "heads", "allowed", "reading")  # what other weights in the same place keep
 _MIME = {"png": "image/png", "svg": "image/svg+xml"}
@@ -37,13 +37,16 @@ class AttentionHeatmap(ForProjector, View):
             arithmetic of a cell. `steps`, as `[("÷ √d_k", 0.35), …]`, are the factors that made the
             scores out of query · key; `terms`, as `(names, query, key)` with query `(n_q, d_k)` and
             key `(n_k, d_k)`, spell out that dot product.
-        allowed: boolean, broadcastable to the weights; forbidden cells are hatched.
+        allowed: boolean, broadcastable to the weights; forbidden cells are hatched. blank: as it; True is a
+            cell of which nothing has been computed, and so an empty one.
         reading: what a cell means where it is no attention weight: a dict of the sentences `cell`, with
             {query}, {key} and {number}, `row`, with {query}, and `caption`; see `Reading`.
         title: a line above the map. message: a remark above it, or in its place.
         per_row: colour each row from 0 to its largest weight, not to 1; unless it is given, or set
             since, that is so from OWN_SCALE_FROM keys on. show_sums: of rows and columns.
         faded: numbers of heads whose maps are drawn pale, as their output is not used.
+        outlined: `((first row, end), (first column, end))`, a part of the map around which there is a
+            line, while all the rest is paler; the ends do not belong to it. () is no part.
         projector: large enough to be read from the back of a class. learned: the repr tells no weight, as
             those of a trained model differ from one processor to the next.
 
@@ -68,6 +71,7 @@ class AttentionHeatmap(ForProjector, View):
     per_row = traitlets.Bool(False).tag(sync=True)
     show_sums = traitlets.Bool(False).tag(sync=True)
     faded = traitlets.List(traitlets.Int(min=0)).tag(sync=True)
+    outlined = traitlets.Tuple().tag(sync=True)
     learned = traitlets.Bool(False)
     pinned = traitlets.List(traitlets.Int(min=0), maxlen=2).tag(sync=True)
 
@@ -80,6 +84,7 @@ class AttentionHeatmap(ForProjector, View):
         heads: Sequence[str] | None = None,
         scores: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
+        blank: torch.Tensor | None = None,
         title: str = "",
         steps: Sequence[tuple[str, float]] = (),
         terms: tuple[Sequence[str], torch.Tensor, torch.Tensor] | None = None,
@@ -98,6 +103,7 @@ class AttentionHeatmap(ForProjector, View):
             heads=heads,
             scores=scores,
             allowed=allowed,
+            blank=blank,
             steps=steps,
             terms=terms,
             reading=reading,
@@ -146,6 +152,17 @@ class AttentionHeatmap(ForProjector, View):
         self._scale_chosen = True  # also where nothing changes: a default is not an answer
         return proposal.value
 
+    @traitlets.validate("outlined")
+    def _check_outlined(self, proposal) -> tuple[tuple[int, int], ...]:
+        try:
+            pairs = tuple((int(first), int(end)) for first, end in proposal.value)
+        except (TypeError, ValueError):
+            pairs = ((),)
+        if len(pairs) not in (0, 2) or any(len(p) != 2 or not 0 <= p[0] <= p[1] for p in pairs):
+            wanted = "outlined must be ((first row, end), (first column, end)), or () for no part"
+            raise traitlets.TraitError(f"{wanted}; got {proposal.value!r}")
+        return pairs
+
     @traitlets.default("_palette")
     def _default_palette(self) -> bytes:
         return still.palette()
@@ -180,6 +197,7 @@ class AttentionHeatmap(ForProjector, View):
             per_row=self.per_row,
             show_sums=self.show_sums,
             faded=self.faded,
+            outlined=self.outlined,
             pinned=self.pinned,
         )
 

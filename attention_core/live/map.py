@@ -28,6 +28,7 @@ class AttentionMap:
         heads: labels of the heads.
         scores: of the weights' shape, the numbers before softmax.
         allowed: boolean, broadcastable to the weights; True means "may look".
+        blank: boolean as `allowed`; True means that no number has been computed there: an empty place.
         steps: `[("÷ √d_k", 0.35), …]`, the factors that made the scores out of query · key.
         terms: `(names, query, key)` with query `(n_q, d_k)` and key `(n_k, d_k)`, which spell out that
             dot product.
@@ -35,8 +36,8 @@ class AttentionMap:
             `row` and `caption`. Such a map has no scores, steps or terms.
 
     To be read: `queries`, `keys`, `heads`, tuples of str; `steps`, a tuple of pairs; `weights`, `scores`
-    and `by_head` `(heads, n_q, n_k)`, float32; `allowed`, boolean and of the weights' shape; `terms`;
-    `reading`. These tensors are the reader's: who writes into them changes nothing that is shown.
+    and `by_head` `(heads, n_q, n_k)`, float32; `allowed` and `blank`, boolean and of the weights' shape;
+    `terms`; `reading`. These tensors are the reader's: who writes into them changes nothing that is shown.
 
     Raises: ValueError for what cannot be shown or does not fit, with what to write instead.
     """
@@ -48,11 +49,13 @@ class AttentionMap:
     weights: torch.Tensor
     scores: torch.Tensor | None
     allowed: torch.Tensor | None
+    blank: torch.Tensor | None
     terms: tuple[tuple[str, ...], torch.Tensor, torch.Tensor] | None
     reading: Reading | None
     _weights: np.ndarray
     _scores: np.ndarray | None
     _allowed: np.ndarray | None
+    _blank: np.ndarray | None
     _terms: tuple[tuple[str, ...], np.ndarray, np.ndarray] | None
     _named: frozenset[str]  # of the labels: those that were given
 
@@ -65,6 +68,7 @@ class AttentionMap:
         heads: Sequence[str] | None = None,
         scores: Any = None,
         allowed: Any = None,
+        blank: Any = None,
         steps: Iterable[tuple[str, float]] | None = (),
         terms: tuple[Sequence[str], Any, Any] | None = None,
         reading: Reading | Mapping[str, str] | None = None,
@@ -80,13 +84,15 @@ class AttentionMap:
                 raise ValueError(f"scores have shape {scores.shape} but weights {shown.shape}")
         if allowed is not None:
             allowed = brought.booleans("allowed", allowed, shown.shape)
+        if blank is not None:
+            blank = brought.booleans("blank", blank, shown.shape)
         rows = _labels("queries", queries, n_q, "rows")
         shared = n_q == n_k and (keys is None or keys is queries)  # a generator can be asked only once
         columns = rows if shared else _labels("keys", keys, n_k, "columns")
         terms, reading = _terms(terms, n_q, n_k), reading_of(reading)
         if reading and (scores is not None or steps or terms):
             raise ValueError("scores, steps and terms are of weights: a map with a reading has none")
-        for array in (shown, scores, allowed):
+        for array in (shown, scores, allowed, blank):
             if array is not None:
                 array.flags.writeable = False
         named = {"queries": queries, "keys": keys, "heads": heads}
@@ -98,11 +104,13 @@ class AttentionMap:
             ("weights", _tensor(shown)),
             ("scores", _tensor(scores)),
             ("allowed", _tensor(allowed)),
+            ("blank", _tensor(blank)),
             ("terms", terms and (terms[0], _tensor(terms[1]), _tensor(terms[2]))),
             ("reading", reading),
             ("_weights", shown),
             ("_scores", scores),
             ("_allowed", allowed),
+            ("_blank", blank),
             ("_terms", terms),
             ("_named", frozenset(name for name, labels in named.items() if labels is not None)),
         ):
@@ -116,6 +124,13 @@ class AttentionMap:
     def picture(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Weights and mask as they are shown, `(heads, n_q, n_k)`: for the still picture, to be read only."""
         return _by_head(self._weights), None if self._allowed is None else _by_head(self._allowed)
+
+    def places(self) -> np.ndarray | None:
+        """A byte a cell, `(heads, n_q, n_k)`: 1 is a number, 0 is forbidden, 2 is blank. None: all are 1."""
+        if self._blank is None:
+            return None if self._allowed is None else _by_head(self._allowed).astype(np.uint8)
+        allowed = 1 if self._allowed is None else self._allowed
+        return _by_head(np.where(self._blank, 2, allowed).astype(np.uint8))
 
     def staying(self) -> dict[str, Any]:
         """Labels that were given, the reading and the mask: what other weights in the same place keep."""
@@ -131,7 +146,7 @@ class AttentionMap:
             "shape": list(_by_head(self._weights).shape),
             "weights": self._weights.tobytes(),
             "scores": None if self._scores is None else self._scores.tobytes(),
-            "allowed": None if self._allowed is None else self._allowed.tobytes(),
+            "allowed": None if (places := self.places()) is None else places.tobytes(),
             "queries": list(self.queries),
             "keys": list(self.keys),
             "heads": list(self.heads),

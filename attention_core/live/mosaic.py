@@ -80,7 +80,7 @@ def compose(
 
     A cell has the colour that the page gives it; forbidden ones are hatched, NaN is red, `faded` is pale.
     """
-    weights, allowed = map.picture()
+    weights, places = map.picture()[0], map.places()
     _, n_q, n_k = weights.shape
     palette = np.frombuffer(still.palette(), np.uint8).reshape(256, 4)[:, :3]
     level = np.nan_to_num(still.scaled(weights, per_row), nan=0, posinf=1, neginf=0).clip(0, 1)
@@ -98,8 +98,9 @@ def compose(
         missing = np.isnan(weights[head])
         if missing.any():
             tile[missing[cell]] = still.rgb(still.NOT_A_NUMBER)
-        if allowed is not None:
-            tile = np.where(allowed[head][cell][..., None], tile, hatched)
+        if places is not None:
+            tile = np.where((places[head] == 0)[cell][..., None], hatched, tile)
+            tile[(places[head] == still.BLANK)[cell]] = 255
         if head in faded:
             tile = _pale(tile)
         x, y = where.corner(head)

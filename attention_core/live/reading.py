@@ -21,6 +21,7 @@ class Reading:
         row: the heading above a row's numbers, with {query}, and perhaps {sum} or {largest}.
         caption: below the map, perhaps with {least} and {largest} of all its numbers.
         number, rows, columns: what the numbers, the rows and the columns are, in a word or two.
+        hidden: what a hatched cell is called.
 
     Raises: ValueError for another slot.
     """
@@ -31,6 +32,7 @@ class Reading:
     number: str = "number"
     rows: str = "rows"
     columns: str = "columns"
+    hidden: str = "left out"
 
     def __post_init__(self):
         for field in fields(self):
@@ -58,7 +60,7 @@ def reading_of(given: "Reading | Mapping[str, str] | None") -> Reading | None:
     """The reading that a dict spells out, or that it is. Raises: ValueError, with what it takes."""
     if given is None or isinstance(given, Reading):
         return given
-    takes = "cell, row and caption, and perhaps number, rows, columns"
+    takes = "cell, row and caption, and perhaps number, rows, columns, hidden"
     if not isinstance(given, Mapping):
         raise ValueError(f"reading must be a dict of {takes}, got {type(given).__name__}")
     names = {field.name for field in fields(Reading)}

@@ -23,6 +23,8 @@ COLOURS = "viridis"  # perceptually uniform, and readable with every colour blin
 NOT_A_NUMBER = "#c08080"
 PIN = "#c2410c"
 QUIET = "#5b6168"
+PALER = 0.5  # of what is not outlined, as in heatmap.css
+NUMBER, BLANK = 1, 2  # what stands in a cell, as `AttentionMap.places` has it; 0 is forbidden
 SLANT = 40  # degrees, of the labels above the columns
 MANY = 10  # maps from which on they are drawn as one image: an axes takes 0.1 s
 PIXELS = 1.5  # drawn larger than it is shown, for sharp text, but not so large that lessons grow heavy
@@ -73,10 +75,12 @@ def heatmap_figure(
     pinned: Sequence[int] = (),
     show_sums: bool = False,
     faded: Sequence[int] = (),
+    outlined: Sequence[tuple[int, int]] = (),
 ) -> "Figure":
     """Draw what a heatmap shows; rows are queries, columns are keys, colours run from 0 to 1.
 
-    `pinned` are rows, framed where they are there; `faded` are heads. None, or a map without cells, gives
+    `pinned` are rows, framed where they are there; `faded` are heads; around the part `outlined`
+    there is a line. None, or a map without cells, gives
     the message. MANY maps are one image, with neither numbers nor sums.
     Returns a `matplotlib.figure.Figure` that pyplot does not know of.
     """
@@ -86,7 +90,8 @@ def heatmap_figure(
         figure = blank(6, 0.6)
         figure.text(0.01, 0.5, message or "nothing to show yet", va="center", parse_math=False)
         return figure
-    weights, allowed = map.picture()
+    weights, _ = map.picture()
+    places = map.places()
     heading = "\n".join(part for part in (title, message) if part)
     if len(weights) >= MANY:
         from attention_core.live import mosaic
@@ -105,13 +110,14 @@ def heatmap_figure(
         ax.remove()
     shown = axes[:n_heads]
     for head, ax in enumerate(shown):
-        blocked = None if allowed is None else ~allowed[head]
-        _draw(ax, weights[head], blocked, per_row)
+        place = None if places is None else places[head]
+        _draw(ax, weights[head], place, per_row)
         _label(ax, queries, keys, width, height, small=n_heads > 1)
         if width / n_k >= 0.36 and height / n_q >= 0.2:
-            _write_numbers(ax, weights[head], blocked, per_row)
+            _write_numbers(ax, weights[head], place, per_row)
         if show_sums:
-            _write_sums(ax, weights[head])
+            _write_sums(ax, weights[head], place)
+        outline(ax, outlined, (n_q, n_k))
         for row in (row for row in pinned if row < n_q):
             ax.add_patch(
                 Rectangle((-0.5, row - 0.5), n_k, 1, fill=False, edgecolor=PIN, linewidth=2, clip_on=False)
@@ -131,15 +137,43 @@ def heatmap_figure(
     return figure
 
 
-def draw_alone(ax, map: "AttentionMap", size: tuple[float, float], head: int = 0) -> None:
-    """One head's map, with labels and numbers, on an axis of about that size in inches."""
-    weights, allowed = map.picture()
-    blocked = None if allowed is None else ~allowed[head]
-    _draw(ax, weights[head], blocked, False)
+def draw_alone(
+    ax, map: "AttentionMap", size: tuple[float, float], head: int = 0, *, show_sums: bool = False
+) -> None:
+    """One head's map, with labels, numbers, perhaps rows' sums, on an axis of about that size in inches."""
+    (weights, _), places = map.picture(), map.places()
+    place = None if places is None else places[head]
+    _draw(ax, weights[head], place, False)
     _label(ax, map.queries, map.keys, *size, small=False)
     n_q, n_k = weights[head].shape
     if size[0] / n_k >= 0.36 and size[1] / n_q >= 0.2:
-        _write_numbers(ax, weights[head], blocked, False)
+        _write_numbers(ax, weights[head], place, False)
+    if show_sums:
+        _write_sums(ax, weights[head], place, columns=False)
+
+
+def outline(ax, part: Sequence[tuple[int, int]], shape: tuple[int, int]) -> None:
+    """A line around this part of a map of that shape, whose other cells become paler; () is no part."""
+    from matplotlib.patches import PathPatch, Rectangle
+    from matplotlib.path import Path
+
+    if not part:
+        return
+    (top, bottom), (left, right) = (
+        [min(x, n) - 0.5 for x in pair] for pair, n in zip(part, shape, strict=True)
+    )
+    if top == bottom or left == right:
+        return
+    inner = [(left, top), (left, bottom), (right, bottom), (right, top), (left, top)]
+    n_q, n_k = shape[0] - 0.5, shape[1] - 0.5
+    outer = [(-0.5, -0.5), (n_k, -0.5), (n_k, n_q), (-0.5, n_q), (-0.5, -0.5)]  # the other way round: a hole
+    ring = Path(outer + inner, ([Path.MOVETO] + [Path.LINETO] * 3 + [Path.CLOSEPOLY]) * 2)
+    ax.add_patch(PathPatch(ring, facecolor="w", alpha=PALER, linewidth=0, zorder=4))
+    ax.add_patch(
+        Rectangle(
+            (left, top), right - left, bottom - top, fill=False, edgecolor="k", linewidth=2.5, clip_on=False
+        )
+    )
 
 
 def side(cells: int, *, least: float, alone: bool = False) -> float:
@@ -223,12 +257,16 @@ def svg(figure: "Figure") -> bytes:
     return buffer.getvalue()
 
 
-def _draw(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool):
+def _draw(ax, weights: np.ndarray, places: np.ndarray | None, per_row: bool):
     shown = scaled(weights, per_row)
-    if blocked is not None:
-        shown = np.ma.masked_where(blocked, shown)
+    if places is not None:
+        shown = np.ma.masked_where(places != NUMBER, shown)
         ax.patch.set(hatch="////", edgecolor="#8a9097", linewidth=0)  # seen where no cell is drawn
     ax.set_facecolor(NOT_A_NUMBER if np.isnan(weights).any() else "white")
+    if places is not None and (places == BLANK).any():  # no hatching shines through
+        empty = np.ones((*places.shape, 4)) * (places == BLANK)[..., None]
+        ax.imshow(empty, aspect="auto", interpolation="nearest", zorder=0.5)
+        _frame(ax, places.shape)
     return ax.imshow(shown, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
 
 
@@ -251,16 +289,24 @@ def _label(
     ax.spines[:].set_visible(False)
 
 
+def _frame(ax, shape: tuple[int, int]) -> None:
+    """Where the map ends, though nothing is drawn there."""
+    from matplotlib.patches import Rectangle
+
+    n_q, n_k = shape
+    ax.add_patch(Rectangle((-0.5, -0.5), n_k, n_q, fill=False, edgecolor=QUIET, linewidth=0.6, clip_on=False))
+
+
 def short(label: str, most: int = 14) -> str:
     """A label as it is drawn: no longer than `most`, and what cannot be printed as a dot."""
     printable = "".join(c if c.isprintable() else "·" for c in label)
     return printable if len(printable) <= most else printable[: most - 1] + "…"
 
 
-def _write_numbers(ax, weights: np.ndarray, blocked: np.ndarray | None, per_row: bool) -> None:
+def _write_numbers(ax, weights: np.ndarray, places: np.ndarray | None, per_row: bool) -> None:
     black = ink()
     for (row, column), weight in np.ndenumerate(weights):
-        if blocked is not None and blocked[row, column]:
+        if places is not None and places[row, column] != NUMBER:
             continue
         share = float(weight) / float(_largest(weights[row])[0]) if per_row else weight
         dark = np.isnan(weight) or black[shade(share)]
@@ -309,13 +355,14 @@ def _fixed(x: float, digits: int) -> str:
     return f"−{text}" if x < 0 and float(text) else text  # nothing is −0.00
 
 
-def _write_sums(ax, weights: np.ndarray) -> None:
+def _write_sums(ax, weights: np.ndarray, places: np.ndarray | None, *, columns: bool = True) -> None:
     n_q, n_k = weights.shape
     style = {"fontsize": 7, "color": QUIET, "fontfamily": "monospace"}
-    for row, total in enumerate(weights.sum(axis=1)):
-        ax.text(n_k - 0.4, row, two(total), va="center", **style)
-    for column, total in enumerate(weights.sum(axis=0)):
-        ax.text(column, n_q - 0.4, two(total), ha="center", va="top", **style)
+    blank = np.zeros(weights.shape, bool) if places is None else places == BLANK
+    for row in np.flatnonzero(~blank.all(axis=1)):
+        ax.text(n_k - 0.4, row, two(weights[row].sum()), va="center", **style)
+    for column in np.flatnonzero(~blank.all(axis=0)) if columns else ():
+        ax.text(column, n_q - 0.4, two(weights[:, column].sum()), ha="center", va="top", **style)
 
 
 class _quiet(warnings.catch_warnings):

@@ -11,6 +11,9 @@ class Begun:
     def __init__(self):
         self.keys = self.values = None
 
+    def __len__(self):
+        return 0 if self.keys is None else self.keys.shape[2]
+
 
 def joined(old, new):
     return new if old is None else torch.cat((old, new), dim=2)
@@ -31,6 +34,9 @@ class ListsOfPieces:
     def __init__(self):
         self.pieces = []
 
+    def __len__(self):
+        return sum(key.shape[-2] for key, _ in self.pieces)
+
     def append(self, key, value):
         self.pieces.append((key, value))
         return [torch.cat(part, -2) for part in zip(*self.pieces, strict=True)]
@@ -40,6 +46,9 @@ class ListsOfPieces:
 class RoomThatGrows:
     def __init__(self):
         self.n, self.room = 0, None
+
+    def __len__(self):
+        return self.n
 
     def append(self, *new):
         n = self.n + new[0].shape[2]
@@ -59,6 +68,9 @@ class WordByWord:
     def __init__(self):
         self.words = {}
 
+    def __len__(self):
+        return len(self.words)
+
     def append(self, key, value):
         for i in range(key.shape[2]):
             self.words[len(self.words)] = key[:, :, i], value[:, :, i]
@@ -68,6 +80,9 @@ class WordByWord:
 @right
 class EmptyAtFirst:
     keys = torch.zeros(0)  # in the class, but never written into: each cache then has its own
+
+    def __len__(self):
+        return self.keys.shape[2] if self.keys.ndim > 1 else 0
 
     def append(self, key, value):
         if len(self.keys) == 0:
@@ -83,6 +98,9 @@ class ATorchModule(torch.nn.Module):
         super().__init__()
         self.keys = self.values = None
 
+    def __len__(self):
+        return 0 if self.keys is None else self.keys.shape[2]
+
     def append(self, key, value):
         self.keys, self.values = joined(self.keys, key), joined(self.values, value)
         return self.keys, self.values
@@ -91,6 +109,9 @@ class ATorchModule(torch.nn.Module):
 @right
 class OneTensorForBoth:
     both = None
+
+    def __len__(self):
+        return 0 if self.both is None else self.both.shape[-2]
 
     def append(self, key, value):
         self.both = joined(self.both, torch.cat((key, value), -1))
@@ -259,6 +280,9 @@ class Room:
     def __init__(self):
         self.n = 0
 
+    def __len__(self):
+        return self.n
+
     def begin(self, key, value, n=64):
         if self.n == 0:
             self.keys, self.values = (x.new_zeros(*x.shape[:2], n, x.shape[3]) for x in (key, value))
@@ -383,6 +407,52 @@ class WithAnotherName(Wrong):
 class NothingComesBack(Wrong):
     def append(self, key, value):
         self.join(key, value)
+
+
+class Joined(Wrong):
+    def append(self, key, value):
+        self.join(key, value)
+        return self.keys, self.values
+
+
+@known("no-length")
+class NoLength:
+    __init__, join, append = Begun.__init__, Wrong.join, Joined.append
+
+
+@known("no-length")
+class LengthStillToBeWritten(Joined):
+    def __len__(self): ...
+
+
+@known("wrong-length")
+class NeverLonger(Joined):
+    def __len__(self):
+        return 0
+
+
+@known("wrong-length")
+class CountsTheHeads(Joined):
+    def __len__(self):
+        return 0 if self.keys is None else self.keys.shape[1]
+
+
+@known("wrong-length")
+class CountsTheCalls(Joined):
+    calls = 0
+
+    def __len__(self):
+        return self.calls
+
+    def append(self, key, value):
+        self.calls += 1
+        return super().append(key, value)
+
+
+@known("wrong-length")
+class OneTooMany(Joined):
+    def __len__(self):
+        return 1 + super().__len__()
 
 
 @known("loses-digits")

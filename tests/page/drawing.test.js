@@ -9,6 +9,7 @@ import { nearest, pathOf } from "../../attention_core/live/page/curves.js";
 import { pairByKey, turn } from "../../attention_core/live/page/dials.js";
 import { readFrame } from "../../attention_core/live/page/frame.js";
 import { cellByKey } from "../../attention_core/live/page/grid.js";
+import { showOutline, showSums } from "../../attention_core/live/page/head.js";
 import { measure, thinned } from "../../attention_core/live/page/layout.js";
 import { fill } from "../../attention_core/live/page/paint.js";
 import { nameSides } from "../../attention_core/live/page/plane.js";
@@ -38,6 +39,26 @@ test("where cells are smaller than pixels, a block shows its largest weight", ()
   assert.deepEqual(painted([[0.1, 0.2, 0.2, 0.1]], {}, true)[0], [1255, 1255]);
   assert.deepEqual(painted([[0.5, NaN, 0, 0]])[0], [NOT_A_NUMBER, 1000]);
   assert.deepEqual(painted([[1, 1, 0, 1]], { allowed: mask([false, false, true, false]) }), [[0, 1000], [0xff000000, 0]]);
+  assert.deepEqual(painted([[1, 1, 1, 1]], { allowed: mask([2, 2, 2, 0]) }), [[0, 0], [0, 0xff000000]]); // blank is nothing at all
+});
+
+test("a part is outlined, as far as the map goes; what is blank has a frame, and no sum", () => {
+  const rows = [[0.5, 0.25, 0], [0, 0, 0]];
+  const outlined = (part, more = {}) => {
+    const framed = { on: null };
+    const set = [];
+    const outline = { style: { setProperty: (_, length) => set.push(length) }, parentElement: { classList: { toggle: (_, on) => { framed.on = on; } } } };
+    showOutline({ size: { x: 10, y: 20 }, outline }, readFrame(sent(rows, more)), part);
+    return [outline.hidden ? null : set.join(" "), framed.on];
+  };
+  assert.deepEqual(outlined([[0, 1], [1, 3]]), ["10px 0px 20px 20px", false]);
+  assert.deepEqual(outlined([[1, 9], [2, 9]]), ["20px 20px 10px 20px", false]);
+  for (const none of [[], [[1, 1], [0, 1]], [[4, 6], [0, 1]]]) assert.deepEqual(outlined(none), [null, false]);
+  const allowed = mask([1, 1, 2, 2, 2, 2]);
+  assert.deepEqual(outlined([], { allowed }), [null, true]);
+  const sums = { rows: [{}, {}], columns: [{}, {}, {}] };
+  showSums({ head: 0, sums }, readFrame(sent(rows, { allowed })));
+  assert.deepEqual([...sums.rows, ...sums.columns].map((node) => node.textContent), ["0.75", "", "0.50", "0.25", ""]);
 });
 
 test("a map fits into its room", () => {

@@ -40,6 +40,12 @@ test("what is no attention weight is said in the map's own words", () => {
   assert.equal(captionOf(frame), "From 0.00 to 1.00.");
   assert.equal(gridName(frame, "head 1"), "effect, head 1: rows are written, columns are typed");
   assert.equal(hidden(frame), "left out");
+  assert.equal(hidden(readFrame(sent(rows, { reading: { ...reading, hidden: "may not look" } }))), "may not look");
+  for (const more of [{}, { reading }]) {
+    const blank = readFrame(sent(rows, { ...more, allowed: mask([1, 2, 0, 1]) }));
+    assert.equal(inWords(blank, cell(0, 1)).join(""), "“q0” and “k1”: not computed.");
+    assert.doesNotMatch(inWords(blank, cell(1, 0)).join(""), /not computed/);
+  }
   const usual = readFrame(sent(rows));
   assert.equal(usual.reading, null);
   assert.equal(rowInWords(usual, 0, 0).join(""), "“q0” shares out 1.50");

@@ -7,7 +7,7 @@ import { bytes, floats } from "./bytes.js";
  * @property {[number, number, number]} shape heads, rows, columns
  * @property {DataView} weights float32
  * @property {DataView | null} scores float32, the numbers before softmax
- * @property {DataView | null} allowed a byte a cell, 1 where a query may look
+ * @property {DataView | null} allowed a byte a cell: NUMBER where a query may look, 0 where not, or BLANK
  * @property {string[]} queries
  * @property {string[]} keys
  * @property {string[]} heads
@@ -24,6 +24,7 @@ import { bytes, floats } from "./bytes.js";
  * @property {string} number
  * @property {string} rows
  * @property {string} columns
+ * @property {string} [hidden] what a hatched cell is called
  */
 
 /**
@@ -57,6 +58,8 @@ export const NOTHING = {
   heads: 0, rows: 0, columns: 0, weights: new Float32Array(), scores: null, allowed: null,
   queries: [], keys: [], names: [], steps: [], terms: null, reading: null,
 };
+export const NUMBER = 1; // what stands in a cell, as still.py has it
+export const BLANK = 2;
 export const SAME = 672 * 2 ** -23; // agreement.py's: weights that differ by less are the same but for rounding
 const LARGEST_FLOAT = (2 - 2 ** -23) * 2 ** 127;
 
@@ -81,7 +84,10 @@ export function readFrame(sent) {
 export const at = (frame, { head, row, column }) => (head * frame.rows + row) * frame.columns + column;
 
 /** @param {Frame} frame @param {Cell} cell */
-export const mayLook = (frame, cell) => !frame.allowed || frame.allowed[at(frame, cell)] === 1;
+export const mayLook = (frame, cell) => !frame.allowed || frame.allowed[at(frame, cell)] === NUMBER;
+
+/** @param {Frame} frame @param {Cell} cell */
+export const isBlank = (frame, cell) => frame.allowed?.[at(frame, cell)] === BLANK;
 
 /** @param {Frame} frame @param {number} head @param {number} row */
 export function rowOf(frame, head, row) {

@@ -1,11 +1,12 @@
 // One head's map in the page: canvas, labels, sums, and the marks that follow cursor and pins.
 
 import { element, place } from "./dom.js";
-import { at, rowOf, sumOf } from "./frame.js";
+import { at, BLANK, isBlank, sumOf } from "./frame.js";
 import { GAP_FROM, pitchOf, thinned } from "./layout.js";
 import { two } from "./numbers.js";
 import { gridName } from "./words.js";
 
+/** @typedef {import("./frame.js").Cell} Cell */
 /** @typedef {import("./frame.js").Frame} Frame */
 /** @typedef {import("./frame.js").Scene} Scene */
 /** @typedef {import("./layout.js").Size} Size */
@@ -19,6 +20,7 @@ import { gridName } from "./words.js";
  * @property {HTMLCanvasElement} canvas
  * @property {HTMLElement} grid where the cells lie, for pointer and keys
  * @property {Map<string, HTMLElement>} cells "row,column" → the cell that assistive tools find; see grid.js
+ * @property {HTMLElement} outline around a part, which it may have
  * @property {HTMLElement[]} lit the marks: row, column, two pins, cell
  * @property {{ query: Labels, key: Labels }} labels
  * @property {{ query: HTMLElement, key: HTMLElement }} here the cursor's own labels, which are bold
@@ -55,10 +57,13 @@ export function makeHead(parent, frame, head, size, withSums) {
     "aria-label": gridName(frame, many ? name : ""),
   });
   place(grid, cells);
+  const spot = element("div", "ah-spot", field);
+  place(spot, cells);
+  const outline = element("div", "ah-outline", spot);
   const lit = ["ah-lit ah-lit-row", "ah-lit ah-lit-column", "ah-pin", "ah-pin", "ah-cell"].map((c) => element("div", c, field));
   const here = { query: label(field, "query", "", 0, size), key: label(field, "key", "", 0, size) };
   for (const node of Object.values(here)) node.classList.add("ah-here");
-  return { head, size, canvas, grid, cells: new Map(), lit, labels, here, sums };
+  return { head, size, canvas, grid, cells: new Map(), outline, lit, labels, here, sums };
 }
 
 /** @param {HTMLElement} field @param {Frame} frame @param {Size} size */
@@ -106,10 +111,24 @@ function makeSums(field, frame, size) {
 
 /** @param {HeadView} view @param {Frame} frame */
 export function showSums({ head, sums }, frame) {
-  sums?.rows.forEach((node, row) => { node.textContent = two(sumOf(rowOf(frame, head, row))); });
-  sums?.columns.forEach((node, column) => {
-    node.textContent = two(sumOf(frame.queries.map((_, row) => frame.weights[at(frame, { head, row, column })])));
-  });
+  /** @param {Cell[]} cells nothing, where none of them has a number yet */
+  const sum = (cells) => (cells.every((cell) => isBlank(frame, cell)) ? "" : two(sumOf(cells.map((cell) => frame.weights[at(frame, cell)]))));
+  sums?.rows.forEach((node, row) => { node.textContent = sum(frame.keys.map((_, column) => ({ head, row, column }))); });
+  sums?.columns.forEach((node, column) => { node.textContent = sum(frame.queries.map((_, row) => ({ head, row, column }))); });
+}
+
+/** @typedef {[number, number]} Span the first, and where it ends: as slices have it */
+
+/**
+ * Around a part of the map, rows and columns; nothing is around no part.
+ * @param {HeadView} view @param {Frame} frame @param {[] | [Span, Span]} part
+ */
+export function showOutline({ size: { x, y }, outline }, frame, part) {
+  const [top, bottom] = part.length ? part[0].map((row) => Math.min(row, frame.rows)) : [0, 0];
+  const [left, right] = part.length ? part[1].map((column) => Math.min(column, frame.columns)) : [0, 0];
+  outline.parentElement?.classList.toggle("ah-framed", Boolean(frame.allowed?.includes(BLANK)));
+  outline.hidden = top >= bottom || left >= right;
+  if (!outline.hidden) place(outline, { left: left * x, top: top * y, width: (right - left) * x, height: (bottom - top) * y });
 }
 
 /** @param {HeadView} view @param {Scene} scene */

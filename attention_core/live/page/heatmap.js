@@ -7,7 +7,7 @@ import { countFrame, element, keepRoom } from "./dom.js";
 import { download, makeFoot } from "./foot.js";
 import { alike, largestCell, NOTHING, readFrame, rowOf } from "./frame.js";
 import { focusCell, listen, makeCells, makeOthers, moveCell, nameCells } from "./grid.js";
-import { makeHead, showMarks, showSums } from "./head.js";
+import { makeHead, showMarks, showOutline, showSums } from "./head.js";
 import { noteKernel, RUN_AGAIN } from "./kernel.js";
 import { ownKeys } from "./keys.js";
 import { measure } from "./layout.js";
@@ -19,6 +19,7 @@ import { onPixels } from "./screen.js";
 import { makeStrip } from "./strip.js";
 
 const UNDER_CURVES = 0.36; // of the window's height: what a single map may take below the curves of a training
+const BESIDE_TABLE = 360; // px: what is told beside it has its room, too
 
 /** @typedef {import("./frame.js").Cell} Cell */
 
@@ -32,6 +33,7 @@ const UNDER_CURVES = 0.36; // of the window's height: what a single map may take
  * @property {boolean} show_sums
  * @property {number[]} faded heads whose output is not used
  * @property {number[]} pinned
+ * @property {[] | [import("./head.js").Span, import("./head.js").Span]} outlined
  * @property {boolean} projector
  * @property {boolean} [_gone]
  */
@@ -68,7 +70,8 @@ function render({ model, el }) {
   function layout() {
     const { frame } = scene;
     const watched = root.closest(".attention-training"); // its curves and its map are seen at once
-    const tallest = watched ? UNDER_CURVES * innerHeight : undefined;
+    const told = root.closest(".attention-tiling");
+    const tallest = watched ? UNDER_CURVES * innerHeight : told ? BESIDE_TABLE : undefined;
     const pairs = Boolean(root.closest(".attention-translation"));
     const size = measure(frame, { width, projector: model.get("projector"), tallest, pairs });
     const focused = heads.findIndex((view) => view.grid.contains(document.activeElement));
@@ -179,6 +182,7 @@ function render({ model, el }) {
       paint(view.canvas, frame, view.head, view.size, { palette, perRow, dim: colours.dim });
       view.canvas.classList.toggle("ah-faded", model.get("faded").includes(view.head));
       showSums(view, frame);
+      showOutline(view, frame, model.get("outlined"));
     }
     foot.show(frame, perRow);
     showCursor();
@@ -211,7 +215,7 @@ function render({ model, el }) {
   // what was shown beforehand need not be drawn once more when Python says the same
   const news = onChange(model, ["_frame"], () => { if (!alike(model.get("_frame"), sent)) drawing.changed(); });
   const changed = onChange(
-    model, ["title", "message", "per_row", "show_sums", "faded", "projector", "_gone"], drawing.changed,
+    model, ["title", "message", "per_row", "show_sums", "faded", "outlined", "projector", "_gone"], drawing.changed,
   );
   const pins = onChange(model, ["pinned"], () => { scene.pinned = seenPins(); showCursor(); nameAllSoon(); });
   model.on("msg:custom", saved);

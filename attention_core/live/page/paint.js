@@ -1,7 +1,7 @@
 // One head's map as pixels: colours, hatched cells that may not be looked at, and numbers where they fit.
 
 import { NOT_A_NUMBER, shade } from "./colour.js";
-import { at, mayLook, rowScale } from "./frame.js";
+import { at, BLANK, mayLook, NUMBER, rowScale } from "./frame.js";
 import { GAP_FROM } from "./layout.js";
 import { inCell } from "./numbers.js";
 
@@ -72,7 +72,10 @@ export function fill(pixels, masked, frame, head, { stepR, stepC, columns }, { p
     const to = Math.floor(r / stepR) * columns;
     for (let c = 0; c < frame.columns; c++) {
       const i = to + across[c];
-      if (allowed && masked && !allowed[from + c]) { if (!pixels[i]) masked[i] = 0xff000000; continue; }
+      if (allowed && masked && allowed[from + c] !== NUMBER) {
+        if (!pixels[i] && allowed[from + c] !== BLANK) masked[i] = 0xff000000;
+        continue;
+      }
       const w = weights[from + c];
       const level = w === w ? shade(w / scale) + 1 : 257; // 257 is NaN; 0 is kept for "nothing yet"
       if (level > pixels[i]) pixels[i] = level;

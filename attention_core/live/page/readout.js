@@ -1,14 +1,14 @@
 // The panel beside a map: what the cursor is on, in words, with the arithmetic behind it and its row.
 
 import { element, tableRow, worded } from "./dom.js";
-import { at, mayLook, rowOf, rowScale, sumOf } from "./frame.js";
+import { at, isBlank, mayLook, rowOf, rowScale, sumOf } from "./frame.js";
 import { counted, weight, within } from "./numbers.js";
-import { arithmetic, hidden, inWords, rowInWords } from "./words.js";
+import { arithmetic, hidden, inWords, NOT_COMPUTED, rowInWords } from "./words.js";
 
 /** @typedef {import("./frame.js").Scene} Scene */
 
 const LARGEST = 6; // keys of a row that are listed; the rest are summed up
-const FEW = 3; // beside another map
+const FEW = 3; // beside another view
 
 /**
  * Fills the panel; returns what shows a scene in it.
@@ -43,7 +43,7 @@ function inHead({ frame, cursor, perRow }, head) {
   const here = head === cursor.head ? worded("em", frame.names[head]) : frame.names[head];
   const w = frame.weights[at(frame, cell)];
   const share = w / rowScale(frame, perRow, head, cursor.row);
-  const line = tableRow(mayLook(frame, cell) ? [here, weight(w), bar(share, 0, 1)] : [here, hidden(frame)]);
+  const line = tableRow(mayLook(frame, cell) ? [here, weight(w), bar(share, 0, 1)] : [here, isBlank(frame, cell) ? NOT_COMPUTED : hidden(frame)]);
   line.cells[0].style.maxWidth = "none"; // a head's name is read in full
   return line;
 }
@@ -60,7 +60,7 @@ function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   ]));
   const largest = (/** @type {number} */ column) => Math.max(...shares.map((share) => share[column]));
   const columns = [...frame.keys.keys()].sort((a, b) => largest(b) - largest(a));
-  const most = bars.closest(".attention-translation") ? FEW : LARGEST;
+  const most = bars.closest(".attention-translation, .attention-tiling") ? FEW : LARGEST;
   const others = columns.length > most + 1 ? columns.splice(most) : []; // a single one is listed itself
   const scales = rows.map((row) => rowScale(frame, perRow, cursor.head, row));
   bars.replaceChildren(...columns.map((column) => tableRow([

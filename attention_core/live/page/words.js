@@ -1,12 +1,13 @@
 // What a frame says in words: a cell, the sums of its rows, the arithmetic behind a cell.
 
-import { at, mayLook, rowOf, sumOf } from "./frame.js";
+import { at, isBlank, mayLook, rowOf, sumOf } from "./frame.js";
 import { fixed, power, quoted, two, weight } from "./numbers.js";
 
 /** @typedef {import("./frame.js").Frame} Frame */
 /** @typedef {import("./frame.js").Cell} Cell */
 /** @typedef {[label: string, number: string, remark: string]} Line */
 
+export const NOT_COMPUTED = "not computed"; // what a blank cell is called
 const SHOWN = 0.005; // a smaller difference is not seen in two digits
 
 const LEFTWARDS = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
@@ -34,6 +35,7 @@ export function inWords(frame, cell) {
   const query = quoted(frame.queries[cell.row]);
   const key = quoted(frame.keys[cell.column]);
   const w = frame.weights[at(frame, cell)];
+  if (isBlank(frame, cell)) return [query, " and ", key, `: ${NOT_COMPUTED}.`];
   if (frame.reading) {
     return mayLook(frame, cell) ? filled(frame.reading.cell, { query, key, number: weight(w) }) : [query, " and ", key, `: ${hidden(frame)}.`];
   }
@@ -46,7 +48,7 @@ export function inWords(frame, cell) {
  * What a hatched cell is called.
  * @param {Frame} frame
  */
-export const hidden = (frame) => (frame.reading ? "left out" : "may not look");
+export const hidden = (frame) => (frame.reading ? frame.reading.hidden ?? "left out" : "may not look");
 
 /**
  * The heading above a row's numbers, in parts as of `inWords`.

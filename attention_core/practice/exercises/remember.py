@@ -27,6 +27,10 @@ _OTHER_CUTTING = (
     "cut into {cuts}, word {word} has other {part} than if all came at once",
 )
 _OTHER_WORDS = "what came comes back", "word {word} has other {part} than it came with"
+_NO_LENGTH = "{name} has no __len__ that says a number: layers ask how many words are remembered"
+_NO_LENGTH_WHY = "They need it for positions and masks: def __len__(self): return 0 if …, else keys.shape[2]."
+_LENGTH = "all comes back, but len(cache) is {said} where {n} words are remembered"
+_LENGTH_WHY = "A layer places the next word behind so many: with another length it stands elsewhere."
 _STUB = "not started yet: append is still to be written"
 _ROOMS = (6, 7, 8, 9, 10, 12, 16, 20, 24, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1000, 1024, 2048, 4096)
 
@@ -77,7 +81,8 @@ def _random(batch: int, heads: int, n: int, dtype=torch.float32) -> tuple[Tensor
 def _remembering(kind: Callable) -> Callable:
     """What the last `append` returns when the words come in pieces; another cache is filled meanwhile.
 
-    The call raises Stop if a new cache is not empty, as what the class holds was filled by another.
+    The call raises Stop if a new cache is not empty, as what the class holds was filled by another, and for
+    a wrong length where what came back is right.
     """
 
     def call(key: Tensor, value: Tensor, cuts: tuple[int, ...]):
@@ -85,11 +90,15 @@ def _remembering(kind: Callable) -> Callable:
         if first[0] is not None and first[1] is not None and first[0] < first[1]:
             raise Stop("wrong", _SHARED, bug="shared-by-all", details=(_SHARED_WHY,), where=_of_class(kind))
         cache, other = kind(), kind()
+        empty = _says(cache)
         *pieces, last = zip(_pieces(key, cuts), _pieces(value, cuts), strict=True)
         for k, v in pieces:
             cache.append(k, v)
             other.append(-k, -v)  # what both share has changed for the first one, too
         returned = cache.append(*last)
+        if _is(returned, (key, value)):
+            for said, n in ((empty, 0), (_says(cache), key.shape[2])):
+                _check_length(kind, said, n)
         # a copy: other caches will still be filled, and what they share with this one changes
         return tuple(copies(returned)) if isinstance(returned, tuple) else returned
 
@@ -102,6 +111,29 @@ def _length(returned) -> int | None:
     if isinstance(keys, list):
         return len(keys)
     return keys.shape[2] if isinstance(keys, Tensor) and keys.ndim > 2 else None
+
+
+def _says(cache) -> int | None:
+    """Its own length; None if it has none that is a number."""
+    try:
+        return len(cache)
+    except TypeError:
+        return None
+
+
+def _is(returned, right: tuple[Tensor, Tensor]) -> bool:
+    pair = returned if isinstance(returned, tuple | list) else ()
+    return len(pair) == 2 and all(
+        isinstance(x, Tensor) and same(x, y) for x, y in zip(pair, right, strict=True)
+    )
+
+
+def _check_length(kind, said: int | None, n: int) -> None:
+    if said is None:
+        raise Stop("wrong", _NO_LENGTH, bug="no-length", details=(_NO_LENGTH_WHY,), name=kind.__name__)
+    if said != n:
+        where = line_to_look_at(kind.__len__, r"return", r"len|shape|size")
+        raise Stop("wrong", _LENGTH, bug="wrong-length", details=(_LENGTH_WHY,), where=where, said=said, n=n)
 
 
 def _of_class(kind) -> tuple[int, str] | None:
@@ -443,7 +475,7 @@ remember = Exercise(
     _right,
     _cases,
     _BUGS,
-    "Checked: any cutting gives the same, for prompts and single words, heads, float64; two caches at once.",
+    "Checked: any cutting gives the same, for prompts and single words, heads, float64; two caches; len.",
     prepare=_caches,
     explain=_about,
     of_module=True,
