@@ -14,6 +14,7 @@ from attention_core.live.explorers.translation import TranslationExplorer
 from attention_core.live.explorers.walk import WalkExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
+from attention_core.live.picture import Picture, Pixels
 from attention_core.live.plane import Plane
 from attention_core.live.reading import SHADES, Reading
 from attention_core.live.strip import Strip, Words
@@ -31,6 +32,8 @@ __all__ = [
     "Explorer",
     "LookUpExplorer",
     "MultiHeadExplorer",
+    "Picture",
+    "Pixels",
     "Plane",
     "PositionExplorer",
     "Reading",
