@@ -5,6 +5,7 @@ from attention_core.live.explorer import Explorer, SentenceExplorer
 from attention_core.live.explorers.experiment import Experiment
 from attention_core.live.explorers.look_up import LookUpExplorer
 from attention_core.live.explorers.multi_head import MultiHeadExplorer
+from attention_core.live.explorers.picture import PictureExplorer
 from attention_core.live.explorers.position import PositionExplorer
 from attention_core.live.explorers.self_attention import SelfAttentionExplorer
 from attention_core.live.explorers.sinusoids import SinusoidExplorer
@@ -33,6 +34,7 @@ __all__ = [
     "LookUpExplorer",
     "MultiHeadExplorer",
     "Picture",
+    "PictureExplorer",
     "Pixels",
     "Plane",
     "PositionExplorer",
