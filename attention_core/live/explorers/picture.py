@@ -39,8 +39,8 @@ REACHED = Reading(
     row="What has reached {query}",
     caption="Rollout: through all layers, heads averaged, each word keeping half of itself. Rows sum to 1.",
     number="share",
-    rows="of the last layer",
-    columns="of the picture",
+    rows="reached",
+    columns="comes from",
     hidden="hidden",
 )
 _ROLLOUT = {"nothing": "the rollout is not finished yet: it returns nothing"}
@@ -116,9 +116,9 @@ class PictureExplorer(Explorer):
         return {"seen": seen, "heatmap": heatmap, "verdict": Strip()}
 
     def arranged(self) -> list[widgets.Widget]:
-        both = widgets.HBox([self.seen, self.heatmap])
+        both = widgets.HBox([widgets.VBox([self.seen, self.verdict]), self.heatmap])
         both.add_class("attention-picture")
-        return [both, self.verdict]
+        return [both]
 
     def make_controls(self) -> dict[str, widgets.Widget]:
         self.settle(None)  # they show where it begins
@@ -359,7 +359,7 @@ class PictureExplorer(Explorer):
         self.query = change.new[-1] - done.first if change.new and change.new[-1] >= done.first else None
         self.settle("query")  # where the answer is read is pinned again
 
-    @button("another picture")
+    @button("new picture")
     def another(self) -> None:
         """Other digits, framed or pointed to elsewhere, with nothing painted."""
         dice = random.Random(self.seed + 1)
@@ -502,7 +502,7 @@ def _hint(tool: str, task, picture: Tensor | None, reads_at: str) -> str:
         if own and isinstance(task, Arrows)
         else drag
     )
-    return f"{drag} A click, or Enter, asks a patch; once more ends that.".strip()
+    return f"{drag} A click, or Enter, asks a patch; again ends it.".strip()
 
 
 def _verdict(done: Looked, probabilities: Tensor, made: Drawn, at: list[int], query, frame, task) -> str:

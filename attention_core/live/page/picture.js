@@ -172,6 +172,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     if (event.button || !there()) return;
     grid.setPointerCapture(event.pointerId);
     event.preventDefault();
+    grid.classList.add("pc-pointed"); // the hand sees where it is: a ring is for keys
     held = placeUnder(event);
     dragged = false;
     moveTo(held, true);
@@ -194,6 +195,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   grid.addEventListener("pointercancel", ended);
   grid.addEventListener("keydown", (event) => {
     if (!there() || event.altKey || event.metaKey) return;
+    grid.classList.remove("pc-pointed");
     const to = placeByKey(handGrid(frameNow()), cursor, event);
     if (to) {
       if (event.shiftKey) go(cursor, to);
@@ -201,6 +203,14 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     } else if (event.key === "Enter" || event.key === " ") press(cursor);
     else return;
     taken(event);
+  });
+
+  grid.addEventListener("focusin", ({ target }) => { // by whatever way: what is in focus is under the cursor
+    for (const [where, cell] of cells) {
+      if (cell !== target || cell === cellAt()) continue;
+      const [row, column] = where.split(",").map(Number);
+      moveTo({ row, column });
+    }
   });
 
   // ---- frames
