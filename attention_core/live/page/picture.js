@@ -266,4 +266,4 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   }
 
   return { draw, end: () => model.off("msg:custom", answered) };
-});
+}, { prompt: true });
