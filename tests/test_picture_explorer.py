@@ -205,6 +205,13 @@ def test_a_model_that_looks_at_what_is_hidden_is_found():
     assert "“class” gives 1.00 to “5”, which the mask forbids" in explorer.heatmap.message
 
 
+def test_in_a_rollout_a_hidden_patch_still_reaches_itself():
+    explorer = PictureExplorer(small(), hidden=[5], layer="rollout")
+    assert explorer.heatmap.map.allowed is None and explorer.heatmap.message == ""
+    assert explorer.weights[6, 6] == 0.5 and not explorer.weights[:6, 6].any()
+    assert explorer.seen.content.hidden == (5,)
+
+
 def test_of_all_hidden_the_class_token_is_left():
     explorer = PictureExplorer(small(), hidden=range(9))
     assert torch.equal(explorer.weights[0], torch.eye(10)[0]) and explorer.answer is not None
@@ -339,15 +346,16 @@ def test_pictures_of_every_form(picture):
 
 
 def test_a_model_in_double_and_in_training_is_left_as_it_was():
-    model = nn.Sequential()
     model = small(num_layers=2).double().train()
-    model.blocks[0].add_module("drop", nn.Dropout(0.5))
+    model.norm = nn.Sequential(model.norm, nn.Dropout(0.9))
     model.blocks[1].eval()
     before = {name: p.clone() for name, p in model.state_dict().items()}
     training = [m.training for m in model.modules()]
     explorer = PictureExplorer(model)
+    one = explorer.probabilities
     explorer.frame = 2
     assert explorer.weights.dtype == torch.float32
+    torch.testing.assert_close(PictureExplorer(model).probabilities, one)  # nothing is dropped
     assert [m.training for m in model.modules()] == training
     assert all(torch.equal(p, before[name]) for name, p in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
@@ -371,6 +379,14 @@ def test_another_model_with_fewer_layers_and_other_patches():
     assert list(explorer.controls["query"].options) == ["class token", *(f"patch {i}" for i in range(4))]
     explorer.controls["query"].index = 2
     assert explorer.query == 1
+
+
+def test_cells_may_be_numbers_of_numpy_and_torch():
+    sample = MarkedDigits().sample(3, torch.Generator().manual_seed(0))
+    explorer = PictureExplorer(Looks(), frame=sample.decides[0], digits=sample.digits[0])
+    assert explorer.right == int(sample.answers[0]) and f"framed: {int(sample.decides[0])};" in repr(explorer)
+    explorer.frame, explorer.hidden = np.int64(3), torch.tensor([1, 2])
+    assert explorer.frame == 3 and explorer.hidden == (1, 2) and type(explorer.frame) is int
 
 
 # ---------------------------------------------------------------- models that are not right
@@ -529,6 +545,14 @@ def test_the_frame_has_its_frames_beforehand():
     assert explorer.frame == 1
     explorer.controls["frame"].index = 0
     assert explorer.frame is None
+
+
+def test_a_step_of_the_frame_takes_a_picture_of_ones_own_away_beforehand_too():
+    explorer = PictureExplorer(Looks(), bright(3))
+    steps = dict(explorer.dials["frame"].steps())
+    assert steps[2] == {"frame": 1, "picture": None}
+    shown = explorer.answer_to({**explorer.inputs(), **steps[2]})["seen"]
+    assert shown.marked == (1,) and explorer.picture is not None
 
 
 class _Watch:

@@ -148,9 +148,9 @@ class PictureExplorer(Explorer):
 
     @traitlets.validate("frame")
     def _check_frame(self, proposal) -> int | tuple[int, ...] | None:
-        one = proposal.value
+        one = proposal.value.item() if _is_one(proposal.value) else proposal.value
         if one is None or (is_whole(one) and 0 <= one <= 8):
-            return one
+            return one if one is None else int(one)
         return _whole_numbers("frame must be a cell, 0 to 8, several of them, or None", one, 8)
 
     @traitlets.validate("hidden")
@@ -222,10 +222,7 @@ class PictureExplorer(Explorer):
             self.heatmap.pinned = [] if row is None else [row]
 
     def following(self, name: str, inputs: Mapping) -> dict[str, object]:
-        if name not in _DRAWS:
-            return {}
-        turned = pointed(inputs["arrow"], inputs["direction"])[0]
-        return {"picture": None, **({"direction": turned} if name == "direction" else {})}
+        return {"picture": None} if name in _DRAWS else {}
 
     # ---- what is shown
 
@@ -422,12 +419,16 @@ _GIVEN = ("task", "picture", "digits", "frame", "arrow", "direction", "seed", "p
 def _whole_numbers(wanted: str, given, most: int, count: int | None = None) -> tuple[int, ...]:
     """Whole numbers from 0 to `most`. Raises: TraitError."""
     try:
-        numbers = tuple(x.item() if isinstance(x, Tensor) else x for x in given)
+        numbers = tuple(x.item() if _is_one(x) else x for x in given)
     except (TypeError, ValueError, RuntimeError):
         numbers = (None,)
     if not all(is_whole(x) and 0 <= x <= most for x in numbers) or count not in (None, len(numbers)):
         raise traitlets.TraitError(f"{wanted}; got {given!r}")
-    return numbers
+    return tuple(map(int, numbers))
+
+
+def _is_one(x) -> bool:
+    return isinstance(x, Tensor) and x.ndim == 0
 
 
 def _buttons(label: str, values: list):
