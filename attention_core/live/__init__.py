@@ -5,6 +5,7 @@ from attention_core.live.explorer import Explorer, SentenceExplorer
 from attention_core.live.explorers.experiment import Experiment
 from attention_core.live.explorers.look_up import LookUpExplorer
 from attention_core.live.explorers.multi_head import MultiHeadExplorer
+from attention_core.live.explorers.picture import PictureExplorer
 from attention_core.live.explorers.position import PositionExplorer
 from attention_core.live.explorers.self_attention import SelfAttentionExplorer
 from attention_core.live.explorers.sinusoids import SinusoidExplorer
@@ -14,6 +15,7 @@ from attention_core.live.explorers.translation import TranslationExplorer
 from attention_core.live.explorers.walk import WalkExplorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
+from attention_core.live.picture import Picture, Pixels
 from attention_core.live.plane import Plane
 from attention_core.live.reading import SHADES, Reading
 from attention_core.live.strip import Strip, Words
@@ -31,6 +33,9 @@ __all__ = [
     "Explorer",
     "LookUpExplorer",
     "MultiHeadExplorer",
+    "Picture",
+    "PictureExplorer",
+    "Pixels",
     "Plane",
     "PositionExplorer",
     "Reading",

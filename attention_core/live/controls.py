@@ -81,32 +81,38 @@ def choice(
     return make
 
 
-def pick(label: str, options: Callable[["Explorer"], Sequence[str]], *, follows: str) -> Maker:
-    """A list that folds out, of words that follow the trait of that name; nothing of it is chosen where the
-    explorer's is none of them."""
+def pick(
+    label: str, options: Callable[["Explorer"], Sequence[str] | Mapping[str, object]], *, follows: str
+) -> Maker:
+    """A list that folds out, of words, or `{word: value}`, that follow the trait of that name; nothing of
+    it is chosen where the explorer's is none of them."""
 
     def make(explorer: "Explorer", name: str) -> widgets.Widget:
         made = widgets.Dropdown(description=label, layout={"width": "auto"}, style=_NARROW)
         filling = False  # ipywidgets chooses the first of new options: nobody has
 
+        def values() -> list:
+            given = options(explorer)
+            return list(given.values() if isinstance(given, Mapping) else given)
+
         def to_widget(_change=None) -> None:
             nonlocal filling
-            words, value = list(options(explorer)), getattr(explorer, name)
+            words, every, value = list(options(explorer)), values(), getattr(explorer, name)
             filling = True
             with made.hold_sync():
                 if list(made.options) != words:
                     made.options = words
-                made.index = words.index(value) if value in words else None
+                made.index = every.index(value) if value in every else None
             filling = False
 
         def to_explorer(change) -> None:
             if not filling and change.new is not None:
-                setattr(explorer, name, made.options[change.new])
+                setattr(explorer, name, values()[change.new])
 
         to_widget()
         explorer.observe(to_widget, [name, follows])
         made.observe(to_explorer, "index")
-        every = lambda: [_step(explorer, name, i, x) for i, x in enumerate(options(explorer))]  # noqa: E731
+        every = lambda: [_step(explorer, name, i, x) for i, x in enumerate(values())]  # noqa: E731
         explorer.dials[name] = Dial((name,), made, "index", every)
         return made
 

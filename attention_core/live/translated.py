@@ -51,7 +51,7 @@ def translated(model, text: str, task, look_up=None) -> Translated:
 
 
 def _read(model, source: Tensor, task, look_up) -> Translated:
-    with torch.no_grad(), _at_rest(model), _calling(model, look_up):
+    with torch.no_grad(), at_rest(model), _calling(model, look_up):
         tokens = _written(model, source, task)
         ended = task.end in tokens
         tokens = tokens[: tokens.index(task.end)] if ended else tokens
@@ -129,7 +129,7 @@ def _others(letters: str, pad: int) -> dict[int, list[int]]:
 
 
 @contextmanager
-def _at_rest(model) -> Iterator[None]:
+def at_rest(model) -> Iterator[None]:
     """The model does not train meanwhile, and is afterwards as it was."""
     training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
     for module in training:

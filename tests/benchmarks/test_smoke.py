@@ -68,6 +68,19 @@ def test_the_benchmark_of_a_typed_letter_fills_its_table():
     assert len(re.findall(r"^(?:met   |MISSED) ", printed, re.MULTILINE)) == 2
 
 
+@pytest.mark.browser
+def test_the_benchmark_of_a_moved_frame_fills_its_table():
+    need_chromium()
+    printed = smoke("moved_frame.py")
+    _heading, *table = printed.split("\n\n")[0].splitlines()
+    assert [re.split(r"[:,]", line)[0] for line in table] == ["ours", "an echo"]
+    for line in table:
+        median, p95, n = numbers(line)
+        assert isfinite(p95) and 0 < median <= p95 and n >= 2
+    assert re.search(r"^median: [\d.]+ × an echo", printed, re.MULTILINE)
+    assert len(re.findall(r"^(?:met   |MISSED) ", printed, re.MULTILINE)) == 1
+
+
 # ---------------------------------------------------------------- from far away
 
 

@@ -70,7 +70,7 @@ function render({ model, el }) {
   function layout() {
     const { frame } = scene;
     const watched = root.closest(".attention-training"); // its curves and its map are seen at once
-    const told = root.closest(".attention-tiling");
+    const told = root.closest(".attention-tiling, .attention-picture");
     const tallest = watched ? UNDER_CURVES * innerHeight : told ? BESIDE_TABLE : undefined;
     const pairs = Boolean(root.closest(".attention-translation"));
     const size = measure(frame, { width, projector: model.get("projector"), tallest, pairs });

@@ -60,7 +60,7 @@ function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   ]));
   const largest = (/** @type {number} */ column) => Math.max(...shares.map((share) => share[column]));
   const columns = [...frame.keys.keys()].sort((a, b) => largest(b) - largest(a));
-  const most = bars.closest(".attention-translation, .attention-tiling") ? FEW : LARGEST;
+  const most = bars.closest(".attention-translation, .attention-tiling, .attention-picture") ? FEW : LARGEST;
   const others = columns.length > most + 1 ? columns.splice(most) : []; // a single one is listed itself
   const scales = rows.map((row) => rowScale(frame, perRow, cursor.head, row));
   bars.replaceChildren(...columns.map((column) => tableRow([

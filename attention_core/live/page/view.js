@@ -7,7 +7,7 @@ import { countFrame, element } from "./dom.js";
 import { noteKernel } from "./kernel.js";
 import { ownKeys } from "./keys.js";
 import { onChange } from "./model.js";
-import { inNextFrame } from "./schedule.js";
+import { atOnce, inNextFrame } from "./schedule.js";
 
 /**
  * @template {{ _gone?: boolean }} State
@@ -24,8 +24,9 @@ import { inNextFrame } from "./schedule.js";
  * @param {string} className of the root
  * @param {(keyof State & string)[]} traits whose changes are drawn
  * @param {(context: Context<State>) => { draw: () => void, end?: () => void }} build
+ * @param {{ prompt?: boolean }} how prompt: a change is drawn at once, as the map beside it, not in the next frame
  */
-export function view(className, traits, build) {
+export function view(className, traits, build, { prompt = false } = {}) {
   /** @param {{ model: import("./model.js").Model<State>, el: HTMLElement }} context */
   function render({ model, el }) {
     const root = element("div", className, el);
@@ -41,12 +42,14 @@ export function view(className, traits, build) {
     const { draw, end } = build({ model, root, put });
     /** @type {(() => void) | null} */
     let undescribe = null;
-    const drawing = inNextFrame(() => {
+    const redraw = () => {
       if (root.isConnected) undescribe ??= describeControls(root);
       draw();
       countFrame(root);
-    });
-    const off = onChange(model, [...traits, "_gone"], drawing.soon);
+    };
+    const drawing = inNextFrame(redraw);
+    const changing = atOnce(redraw);
+    const off = onChange(model, [...traits, "_gone"], prompt ? changing.changed : drawing.soon);
     const unthemed = onTheme(drawing.soon); // what follows from a theme's colours, such as the ink on a tint
     let width = 0;
     const resized = new ResizeObserver(() => {
@@ -58,6 +61,7 @@ export function view(className, traits, build) {
     drawing.soon();
     return () => {
       drawing.stop();
+      changing.stop();
       resized.disconnect();
       undescribe?.();
       off();
