@@ -1,7 +1,8 @@
 """The function that a probe asks about: its inputs, and how far apart two right answers may be."""
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -84,16 +85,12 @@ class Subject:
         masks = () if allowed is None else (allowed,)
         by_place, named = ((), {"allowed": allowed}) if masks and self.by_name else (masks, {})
         n_q, n_k = given[0].shape[-2], past + given[-1].shape[-2]
-        try:
+        with _as_evidence(n_q=n_q, n_k=n_k):
             with torch.set_grad_enabled(graph):
                 answer = call(self.attention, *given, *by_place, named=named).answer
             output, weights = formed(
                 answer, Part("output", (..., n_q, "features")), Part("weights", (..., n_q, n_k))
             )
-        except Failed as failure:
-            line, code = failure.where or (0, "")
-            known = {what: said for what, said in _SENTENCES.items() if line or what not in _NO_LINE}
-            raise Fails(in_words(failure, known, n_q=n_q, n_k=n_k, line=line, code=code)) from failure
         self._note(output.detach(), weights.detach())
         return (output, weights) if graph else (output.detach().float(), weights.detach().float())
 
@@ -137,6 +134,28 @@ class Subject:
             self.sizes[0] = max(self.sizes[0], float(output.max()))
         if weights.numel():  # shares tell how far apart their scores were
             self.sizes[1] = max(self.sizes[1], float(weights.max().log() - weights.min().log()))
+
+
+def made(kind: Callable):
+    """What `kind()` makes: a learner's class, say. Raises: Fails if it makes nothing."""
+    if not callable(kind):
+        raise Fails(f"what makes an empty cache is called without arguments; this is {a(kind)}")
+    with _as_evidence():
+        thing = call(kind).answer
+        if thing is None:
+            raise Failed("nothing")
+        return thing
+
+
+@contextlib.contextmanager
+def _as_evidence(**sizes: int) -> Iterator[None]:
+    """What fails in a call is evidence, in one line."""
+    try:
+        yield
+    except Failed as failure:
+        line, code = failure.where or (0, "")
+        known = {what: said for what, said in _SENTENCES.items() if line or what not in _NO_LINE}
+        raise Fails(in_words(failure, known, **sizes, line=line, code=code)) from failure
 
 
 def _eps(dtype: torch.dtype) -> float:

@@ -31,6 +31,7 @@ from attention_core._asking import (
     change_by_row,
     first_largest,
     flat,
+    made,
     moved,
     random,
     worst,
@@ -315,7 +316,7 @@ def any_cutting(subject: Subject, cache: Callable = KeyValueCache) -> str:
     cuttings = {(1,) * n, (max(1, n - 2), *(1,) * min(2, n - 1)), (n // 2, n - n // 2)}
     for cuts in sorted(cuttings, key=len):
         pieces, start = copy.copy(subject), 0
-        pieces.attention = functools.partial(subject.attention, cache=cache())
+        pieces.attention = functools.partial(subject.attention, cache=made(cache))
         for end in itertools.accumulate(cuts):
             piece = [x[..., start:end, :] for x in inputs]
             output, _ = pieces(*piece, causal_mask(end - start, end), past=start)

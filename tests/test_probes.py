@@ -782,6 +782,10 @@ def test_any_cutting_of_a_right_layer_gives_the_same(positions, groups):
         (layer(), {"cache": Forgetful}, "when the words came as"),
         (layer(RotaryEncoding(4)), {"cache": NewestFirst}, "when the words came as"),
         (layer(), {"cache": list}, "TypeError"),
+        (layer(), {"cache": "hello"}, "this is a str"),
+        (layer(), {"cache": lambda key, value: key}, "missing 2 required positional arguments"),
+        (layer(), {"cache": lambda: None}, "returns nothing yet"),
+        (layer(), {"cache": exit}, "SystemExit"),
     ],
 )
 def test_what_a_cut_changes_is_said(attention, options, said):

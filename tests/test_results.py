@@ -69,6 +69,24 @@ def test_the_line_is_of_the_body_and_of_the_method_that_is_called():
     assert line_to_look_at(softmax_of, "nothing like it") is None
 
 
+def test_the_line_that_makes_an_empty_cache_is_not_the_one_to_look_at():
+    class Cache:
+        def __init__(self):
+            self.keys = self.values = None
+
+        def __len__(self):
+            return 0 if self.keys is None else self.keys.shape[2]
+
+        def append(self, key, value):
+            if self.keys is not None:
+                key = torch.cat((self.keys, key), dim=2)
+            self.keys, self.values = key, value
+            return key, value
+
+    result = check.remember(Cache)
+    assert result.bug == "values-forgotten" and result.where[1] == "self.keys, self.values = key, value"
+
+
 def test_a_modules_parameters_are_large_enough_for_a_mistake_to_show():
     result = check.self_attention(NotScaled)
     assert result.example.expected.max() - result.example.expected.min() > 0.6  # with torch's own start, 0.2

@@ -274,6 +274,15 @@ def test_the_row_and_the_pin_are_one():
     assert TilingExplorer(row=5).heatmap.pinned == [5]
 
 
+def test_what_is_set_to_none_begins_anew():
+    explorer = TilingExplorer(row=20, mask="a window", tiles=2)
+    explorer.mask = None
+    assert explorer.mask == "everything" and explorer.controls["mask"].index == 0
+    explorer.row = explorer.tiles = None
+    assert explorer.controls["row"].value == explorer.row and explorer.heatmap.pinned == [explorer.row]
+    assert explorer.heatmap.message == "" and explorer.weights is not None
+
+
 # ---------------------------------------------------------------- the dials
 
 
@@ -451,7 +460,18 @@ def test_scores_that_are_no_numbers_are_said():
     explorer.mask, explorer.tiles = "only before", 1
     assert explorer.heatmap.message == "" or explorer.row == 5
     query[5, 0] = math.inf
-    assert TilingExplorer(query, key, value, tiles=99).figure()
+    explorer = TilingExplorer(query, key, value, tiles=99)
+    assert explorer.heatmap.message == "The scores of “5” hold ∞: is there one in query or key?"
+    assert explorer.figure()
+
+
+@pytest.mark.parametrize(("hole", "said"), [(math.nan, "NaN"), (-math.inf, "−∞")])
+def test_values_that_are_no_numbers_are_not_the_merge_s_fault(hole, said):
+    query, key, value = example()
+    value[11, 1] = hole
+    explorer = TilingExplorer(query, key, value, tiles=99, block=4)
+    assert explorer.heatmap.message == f"The values hold {said}: whether an output is right cannot be said."
+    assert explorer.figure()
 
 
 def test_large_scores_are_no_mistake():

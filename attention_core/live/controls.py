@@ -48,6 +48,8 @@ def whole(
         made.observe(lambda change: setattr(explorer, name, change.new), "value")
 
         def to_widget(change) -> None:
+            if change.new is None:
+                return  # `settle` says in a moment what it is
             made.max = max(made.max, change.new)  # or the slider would pull back what was set from Python
             made.value = change.new
 
@@ -228,6 +230,8 @@ def _indexed(
     """Links a widget that talks in the numbers of its options, so that a value between them is not lost."""
 
     def to_widget(_change=None) -> None:
+        if getattr(explorer, name) is None and None not in values:
+            return  # `settle` says in a moment what it is
         made.index = int(nearest(getattr(explorer, name)))  # False is 0 here, but not on the page
 
     def to_explorer(_change) -> None:

@@ -17,6 +17,8 @@ from attention_core.live.remarks import Unusable
 MOST_TILES = 1024
 
 _NAN = "The scores of “{query}” hold NaN: is there one in query or key?"
+_INFINITE = "The scores of “{query}” hold ∞: is there one in query or key?"
+_VALUE = "The values hold {number}: whether an output is right cannot be said."
 _SUM = "The weights of “{query}” so far sum to {total}, not to 1; it is so in {wrong} of {seen} rows."
 _NOTHING = "“{query}” has seen nothing yet, but {what} is {number}, not 0."
 _LARGEST = "The largest of “{query}” is {largest}, but the largest score that it has seen is {right}."
@@ -139,8 +141,9 @@ class Merged:
     def remark(self, known: Known, queries: tuple[str, ...]) -> str:
         """What is wrong, in words: the first thing of the first query; empty where nothing is."""
         some = known.seen.any(-1)
-        if (holes := (self.scores.isnan() & known.seen).any(-1)).any():
-            return _NAN.format(query=queries[int(holes.int().argmax())])
+        for said, holes in ((_NAN, self.scores.isnan()), (_INFINITE, self.scores.isinf())):
+            if (rows := (holes & known.seen).any(-1)).any():
+                return said.format(query=queries[int(rows.int().argmax())])
         kept = torch.cat((known.total, known.output), -1)  # (n_q, 1 + d_v)
         wrong = ~some & (kept != 0).any(-1)  # NaN is not 0 either
         if wrong.any():
@@ -164,6 +167,8 @@ class Merged:
             row = int(wrong.int().argmax())
             counts = {"wrong": int(wrong.sum()), "seen": int(some.sum())}
             return _SUM.format(query=queries[row], total=_not_one(float(sums[row])), **counts)
+        if (holes := ~self.value.isfinite()).any():
+            return _VALUE.format(number=still.two(self.value[holes][0]))
         average = scores.softmax(-1).nan_to_num(0) @ self.value
         wrong = some & ~((known.divided - average).abs() <= self.near).all(-1)
         return _OUTPUT.format(query=queries[int(wrong.int().argmax())]) if wrong.any() else ""

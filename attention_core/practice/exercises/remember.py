@@ -15,7 +15,8 @@ from attention_core.probes import Verdict
 Pieces = list[Tensor]
 
 _JOINED = (r"cat\(|stack\(|append\(", r"self\.\w+\s*\+?=", r"return")
-_KEPT = (r"self\.\w+(\[.*\])?\s*\+?=|append\(", *_JOINED)
+# but not the line that makes an empty one: it is never the one to blame
+_KEPT = (r"^(?!.*(None|\[\]|\(\)|\{\}|\b0)$).*(self\.\w+(\[.*\])?\s*\+?=|append\()", *_JOINED)
 _ROOM = (r"zeros|empty|full", r"\[.*:.*\]", *_JOINED)
 _RETURN = (r"return",)
 _NOT_A_CLASS = "give the class itself, without brackets: check.remember(Cache); this is {thing}"
