@@ -208,8 +208,9 @@ CLIPPED = """() => {
             return [...range.getClientRects()];
         });
     };
-    // what stands in a map has its place there: see test_live.py
-    const placed = (node) => node.parentElement.closest(".ah-field, .noUi-target, [contenteditable]");
+    // what stands in a map, or over a picture, has its place there: see test_live.py
+    const fixed = ".ah-field, .pc-field, .noUi-target, [contenteditable]";
+    const placed = (node) => node.parentElement.closest(fixed);
     const look = (cell, output) => {
         const room = output.getBoundingClientRect();
         const nodes = [...output.querySelectorAll("*")].filter((node) =>
