@@ -197,7 +197,9 @@ def test_what_is_alive_is_said():
         "Alive: nothing yet; the whole map has 4,096 bytes. Tiles: 0 m"
     )
     assert explorer.alive == 0 and explorer.heatmap.outlined == () and not explorer.output.any()
-    assert explorer.running.content.said == "**Query 8**: nothing of it is merged yet."
+    assert explorer.running.content.said == "**Query 8** may look at 32 keys: nothing of it is merged yet."
+    for explorer.mask, keys in (("only before", "9 keys"), ("a window", "8 keys")):  # before a tile shows it
+        assert f"may look at {keys}" in explorer.running.content.said
 
 
 def test_a_tile_at_which_nobody_may_look_is_left_out_and_counted():

@@ -299,7 +299,9 @@ class TilingExplorer(Explorer):
             return Cells(f"{name} may look nowhere: no tile is its own, and its answer is 0.")
         past = [i for i in own if i < tiles]
         if not past:
-            return Cells(f"{name}: nothing of it is merged yet.")
+            may = int(done.cut.allowed[row].sum())
+            keys = "one key" if may == 1 else f"{may} keys"
+            return Cells(f"{name} may look at {keys}: nothing of it is merged yet.")
         lines, names = [], []
         for i in past[-LINES:]:
             rows, columns = done.cut.tiles[i]
