@@ -382,6 +382,7 @@ def test_a_training_is_stopped_and_replayed(notebook, keys):
         [len(CELLS), LOOP],
     )
     count = hands.box.locator(".at-count")
+    hands.box.scroll_into_view_if_needed()  # what is out of sight has no text, and the loop is far below
     until(count.inner_text, lambda said: any(f"Step {n}" in said for n in "123456789"), 60)
     hands = Keys(notebook, TRAINING)
     note = hands.box.locator(".at-note")
