@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from attention_speed import peak
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from attention_core import (
@@ -15,6 +14,7 @@ from attention_core import (
     padding_mask,
 )
 from attention_core.agreement import agree
+from attention_core.cost import peak_bytes
 
 DIM, HEADS, N = 16, 8, 6
 LAYERS = {
@@ -57,5 +57,5 @@ def test_without_weights_at_most_half_of_the_memory_is_needed(name):
     torch.manual_seed(0)
     layer, x = LAYERS[name](), torch.randn(1, 256, DIM)
     with torch.no_grad():
-        with_them, without = (peak(lambda w=w: layer(x, need_weights=w)) for w in (True, False))
+        with_them, without = (peak_bytes(lambda w=w: layer(x, need_weights=w)) for w in (True, False))
     assert without <= with_them / 2
