@@ -58,9 +58,8 @@ SECONDS = 1000  # in Playwright's milliseconds
 class Lab:
     """A running JupyterLab: `url`, and `root`, the folder it serves."""
 
-    def __init__(self, url: str, root: Path):
-        self.url = url
-        self.root = root
+    def __init__(self, url: str, root: Path, log: Path | None = None):
+        self.url, self.root, self.log = url, root, log
 
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Write a notebook of these code cells; returns its path for `Notebook`."""
@@ -131,9 +130,9 @@ def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
     log = scratch / "lab.log"
     with log.open("w") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
-    lab = Lab(f"http://127.0.0.1:{port}", root)
+    lab = Lab(f"http://127.0.0.1:{port}", root, log)
     try:
-        _wait_for(lab, process, log)
+        _wait_for(lab, process)
         yield lab
     finally:
         process.terminate()
@@ -144,7 +143,7 @@ def running_lab(scratch: Path, *options: str) -> Iterator[Lab]:
             process.wait()
 
 
-def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:
+def _wait_for(lab: Lab, process: subprocess.Popen) -> None:
     for _ in range(300):
         try:
             urllib.request.urlopen(f"{lab.url}/api", timeout=1).close()
@@ -153,7 +152,7 @@ def _wait_for(lab: Lab, process: subprocess.Popen, log: Path) -> None:
             if process.poll() is not None:
                 break
             time.sleep(0.2)
-    raise RuntimeError("JupyterLab did not start:\n" + log.read_text("utf-8")[-2000:])
+    raise RuntimeError("JupyterLab did not start:\n" + lab.log.read_text("utf-8")[-2000:])
 
 
 _playwright: list = []  # one for each that is in use; the first is the one there is

@@ -159,6 +159,62 @@ def test_some_functions_have_no_bank_and_the_page_is_told_why(attention, why, ca
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.filterwarnings("ignore:another")
+@pytest.mark.parametrize(
+    "others", [lambda: torch.rand(1), lambda: random.random(), lambda: warnings.warn("another", stacklevel=1)]
+)
+def test_what_others_do_meanwhile_is_not_the_function_s(others, monkeypatch):
+    """As a cell that trains, or another explorer: dice and warnings are the whole process's."""
+    monkeypatch.setattr(bank, "A_TURN", 60.0)
+
+    def mine(query, key, value, allowed=None):
+        if threading.current_thread() is not threading.main_thread():
+            other = threading.Thread(target=others)
+            other.start()
+            other.join()
+        return scaled_dot_product_attention(query, key, value, allowed)
+
+    explorer = SelfAttentionExplorer(attention=mine)
+    told = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.showwarning = lambda *_, **__: None
+        asking = threading.Thread(target=lambda: told.append(asked(explorer, 1)))
+        asking.start()
+        asking.join()
+    assert told[0]["why"] == "" and len(told[0]["steps"]) > 2
+
+
+def test_a_fused_kernel_that_might_draw_lots_and_does_not_has_a_bank(monkeypatch):
+    """Torch marks it as drawing, for its dropout."""
+
+    def fused(query, key, value, allowed=None):
+        _, weights = scaled_dot_product_attention(query, key, value, allowed)
+        other = threading.Thread(target=torch.rand, args=(1,))
+        other.start()
+        other.join()
+        query, key, value = (x[None, None] for x in (query, key, value))  # (1, 1, n, d): else no kernel is fused
+        return torch.nn.functional.scaled_dot_product_attention(query, key, value)[0, 0], weights
+
+    assert asked(SelfAttentionExplorer(attention=fused), 1)["why"] == ""
+
+
+def test_projections_are_drawn_without_touching_anybody_s_dice():
+    """Not even for a moment: another thread may train."""
+    seen, look = [], torch.nn.init.kaiming_uniform_
+    before = torch.get_rng_state()
+
+    def spied(*arguments, **more):
+        answer = look(*arguments, **more)
+        seen.append(torch.equal(before, torch.get_rng_state()))
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.init, "kaiming_uniform_", spied)
+        MultiHeadExplorer(num_heads=2, seed=3)
+    assert seen and all(seen)
+
+
 def test_what_others_print_meanwhile_is_printed(capsys):
     with bank._Said() as said:
         import threading

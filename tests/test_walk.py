@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 
 import pytest
 import torch
@@ -68,6 +69,56 @@ def test_a_step_changes_one_number_and_tells():
     assert table.values == [[MOST], [-MOST]]
     table.values[0][0] = 0.0  # a copy
     assert table.values == [[MOST], [-MOST]]
+
+
+class Held(WalkExplorer):
+    """Computes nothing before it may, once it is `held`."""
+
+    held = False
+
+    def compute(self, sentence, asks, offers, to_query):
+        if self.held:
+            self._inside.release()
+            assert self._go_on.acquire(timeout=10)
+        return super().compute(sentence, asks, offers, to_query)
+
+
+@pytest.mark.parametrize("press", ["a step", "a button"])
+def test_presses_that_arrive_in_other_threads_all_count(press):
+    """JupyterLab may send one to the main thread, and the next to its subshell."""
+    walk = Held()
+    walk._inside, walk._go_on, walk._pressed = threading.Semaphore(0), threading.Semaphore(0), 0
+    Held.held = True
+
+    def more():
+        seen = walk._pressed
+        walk.to_query = walk.to_query + 0.1  # which computes, and so waits
+        walk._pressed = seen + 1
+
+    walk.start_again = more
+    hear = {
+        "a step": lambda: walk.asking._handle_custom_msg({"step": [4, 1, -1]}, []),
+        "a button": lambda: walk.controls["start_again"].click(),
+    }[press]
+    presses = [threading.Thread(target=hear) for _ in range(3)]
+    try:
+        presses[0].start()
+        assert walk._inside.acquire(timeout=10)
+        presses[1].start()
+        presses[1].join(0.2)  # it would be done with what it does before it computes
+        walk._go_on.release()
+        assert walk._inside.acquire(timeout=10)  # the first is shown, and the second computes
+        presses[2].start()
+        presses[2].join(0.2)
+        walk._go_on.release(9)
+        for thread in presses:
+            thread.join(10)
+    finally:
+        Held.held = False
+    if press == "a step":
+        assert walk.to_query[4, 1] == walk.asking.values[4][1] == words.W_QUERY[4, 1] - 3
+    else:
+        assert walk._pressed == 3
 
 
 @pytest.mark.parametrize("said", [{}, {"step": [2, 0, 1]}, {"step": [0, 1, 1]}, {"step": [-1, 0, 1]}])

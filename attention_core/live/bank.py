@@ -4,14 +4,13 @@ The page asks for them when it is quiet, a few at a time, so that an answer neve
 the very function that is shown. How the page uses them: `page/bank.js`.
 """
 
-import contextlib
 import io
 import random
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ import ipywidgets as widgets
 import numpy as np
 import torch
 import traitlets
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_core._calling import QUIET, Failed, noted
 from attention_core._time_limit import TooLong, in_time
@@ -156,14 +156,17 @@ class Bank(anywidget.AnyWidget):
 
     def _made(self, changes: Mapping[str, object]) -> State:
         """What the views would show after these changes. Raises: NoBank if the function is not one to ask."""
-        explorer = self._explorer
-        with _watched():
+        explorer, inputs = self._explorer, {**self._inputs, **changes}
+
+        def ask() -> dict:
             try:
-                answer = in_time(lambda: explorer.answer_to({**self._inputs, **changes}), MOST_SECONDS)
+                return in_time(lambda: explorer.answer_to(inputs), MOST_SECONDS)
             except Failed as failed:
                 raise NoBank(LONG) if failed.what == "too long" else failed from None
             except TooLong:
                 raise NoBank(LONG) from None
+
+        answer = _watched(ask)
         explorer.put_into({name: shadow.view for name, shadow in self._shadows.items()}, answer)
         state = {name: shadow.state() for name, shadow in self._shadows.items()}
         for view, traits in explorer.linked.items():
@@ -209,41 +212,58 @@ class Shadow:
         return self.view.get_state(self.changed)
 
 
-@contextlib.contextmanager
-def _watched() -> Iterator[None]:
-    """Raises NoBank after a call that printed, warned, drew lots or wrote into what it was given."""
-    dice, called = _dice(), []
+def _watched(ask: Callable[[], dict]) -> dict:
+    """`ask()`. Raises: NoBank if it printed, warned, drew lots or wrote into what it was given.
+
+    Only what this thread does counts: a cell that trains, or another explorer, may be at work meanwhile.
+    """
+    called: list = []
     token = noted.set(called)
-    said = _Said()
     try:
-        with said, warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always")
-            yield
+        with _Said() as said:
+            dice = _dice()
+            answer = ask()
+            drew = _changed(dice) and _draws(ask)
     finally:
         noted.reset(token)
     for reason, so in (
         ("its function prints", bool(said.heard)),
-        ("its function warns", bool(warned)),
+        ("its function warns", said.warned),
         ("its function writes into its arguments", any(call.changed for call in called)),
-        ("its function draws random numbers", not all(map(_alike, dice, _dice()))),
+        ("its function draws random numbers", drew),
     ):
         if so:
             raise NoBank(reason)
+    return answer
 
 
 class _Said:
-    """While it is entered, what this thread prints is kept; what others print is printed."""
+    """While it is entered, what this thread prints is kept, and whether it warns; what others say is said."""
 
     def __enter__(self):
         QUIET.acquire()
-        self.heard, self._me = "", threading.get_ident()
+        self.heard, self.warned, self._me = "", False, threading.get_ident()
         self._before = sys.stdout, sys.stderr
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.simplefilter("always")
+        self._show, warnings.showwarning = warnings.showwarning, self._warn
         sys.stdout, sys.stderr = (_Apart(stream, self) for stream in self._before)
         return self
 
     def __exit__(self, *_):
         sys.stdout, sys.stderr = self._before
+        self._warnings.__exit__()
         QUIET.release()
+
+    def mine(self) -> bool:
+        return threading.get_ident() == self._me
+
+    def _warn(self, *what, **more) -> None:
+        if self.mine():
+            self.warned = True
+        else:
+            self._show(*what, **more)
 
 
 class _Apart(io.TextIOBase):
@@ -251,7 +271,7 @@ class _Apart(io.TextIOBase):
         self._stream, self._said = stream, said
 
     def write(self, text: str) -> int:
-        if threading.get_ident() != self._said._me:
+        if not self._said.mine():
             return self._stream.write(text)
         self._said.heard += text
         return len(text)
@@ -263,9 +283,48 @@ class _Apart(io.TextIOBase):
         return getattr(self._stream, name)
 
 
-def _dice() -> tuple:
+def _dice() -> dict[str, object]:
     _, words, *place = np.random.get_state()
-    return torch.get_rng_state(), (words.tobytes(), *place), random.getstate()
+    return {"torch": torch.get_rng_state(), "numpy": (words.tobytes(), *place), "python": random.getstate()}
+
+
+def _changed(dice: dict[str, object]) -> list[str]:
+    return [name for name, now in _dice().items() if not _alike(dice[name], now)]
+
+
+def _draws(ask: Callable[[], dict]) -> bool:
+    """Whether it is this call that draws lots: dice are the whole process's, and others may have drawn."""
+    dice, before = _dice(), sys.getprofile()
+    python = False
+
+    def profile(_frame, event: str, called) -> None:
+        nonlocal python
+        python = python or (event == "c_call" and getattr(called, "__self__", None) is _PYTHONS)
+
+    with _Drawn() as torchs:
+        sys.setprofile(profile)  # of this thread
+        try:
+            ask()
+        finally:
+            sys.setprofile(before)
+    return python or torchs.drew or "numpy" in _changed(dice)  # nothing tells whose numpy's are
+
+
+_PYTHONS = random.seed.__self__  # whom `random.random` and the others ask
+
+
+class _Drawn(TorchDispatchMode):
+    """Whether what torch does in this thread draws lots: some may do so and do not, as dropout of 0."""
+
+    drew = False
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if torch.Tag.nondeterministic_seeded not in function.tags:
+            return function(*args, **(kwargs or {}))
+        before = torch.get_rng_state()
+        answer = function(*args, **(kwargs or {}))
+        self.drew = self.drew or not torch.equal(before, torch.get_rng_state())
+        return answer
 
 
 def _alike(one, other) -> bool:

@@ -202,8 +202,12 @@ def declared(kind: type) -> dict[str, Maker]:
 
 def _button(label: str) -> Maker:
     def make(explorer: "Explorer", name: str) -> widgets.Widget:
+        def pressed(_button) -> None:
+            with explorer._one_at_a_time:  # it may go on from what there is
+                getattr(explorer, name)()
+
         made = widgets.Button(description=label, layout={"width": "auto"})
-        made.on_click(lambda _: getattr(explorer, name)())
+        made.on_click(pressed)
         return made
 
     return make

@@ -64,6 +64,7 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
         self._views = self.views()
         for name, view in self._views.items():
             setattr(self, name, view)
+            view._one_at_a_time = self._one_at_a_time
         for name, traits_of_view in self.linked.items():
             for trait in traits_of_view:
                 traitlets.link((self, trait), (self._views[name], trait))

@@ -168,9 +168,10 @@ class Picture(View):
     def _heard(self, _widget, content: dict, _buffers) -> None:
         """The page may be a change behind: what there is no more is not told."""
         try:
-            for event, given in self._understood(content):
-                for callback in self._told[event]:
-                    callback(*given)
+            with self._one_at_a_time:
+                for event, given in self._understood(content):
+                    for callback in self._told[event]:
+                        callback(*given)
         finally:
             self.send({"done": True})  # the page sends no more before
 

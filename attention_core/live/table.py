@@ -118,8 +118,9 @@ class Table(View):
 
     def _stepped(self, _widget, content: dict, _buffers) -> None:
         row, column, steps = content.get("step", (-1, -1, 0))
-        if self.editable and self._has(row, column):  # the page may be a change behind
-            self.step(row, column, int(steps))
+        with self._one_at_a_time:
+            if self.editable and self._has(row, column):  # the page may be a change behind
+                self.step(row, column, int(steps))
 
     def _has(self, row: int, column: int) -> bool:
         return row in range(len(self._values)) and column in range(len(self._values[row]))

@@ -2,6 +2,7 @@
 
 import base64
 import inspect
+import threading
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -176,6 +177,9 @@ class View(Pictured, Known, anywidget.AnyWidget):
     A subclass names its page script, `_esm = linked("….js")`, draws its still twin in `figure()`, and says
     what it shows in one line that is the same on every machine, `__repr__`.
     """
+
+    # JupyterLab may send two messages of one hand into two threads; an explorer puts its own here
+    _one_at_a_time = threading.RLock()
 
     def show(self, content) -> None:
         """Draw this content in place of all that was drawn before."""

@@ -19,6 +19,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """What JupyterLab said last stands under a failure: a kernel may have died, and why."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and running is not None and running.log is not None:
+        report.sections.append(("JupyterLab's log", running.log.read_text("utf-8")[-1500:]))
+    return report
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory) -> Iterator[labs.Lab]:
     labs.need_chromium()

@@ -14,7 +14,8 @@ CELLS = [
     """
 import os, time, torch
 from attention_core import scaled_dot_product_attention
-from attention_core.live import MultiHeadExplorer, SelfAttentionExplorer
+from attention_core.live import MultiHeadExplorer, SelfAttentionExplorer, bank
+bank.MOST_SECONDS = 10  # on a busy machine, too, there is time for all frames: of the bound is test_bank.py
 one = SelfAttentionExplorer("the cat sat on the mat because it was tired")
 one
 """,
@@ -41,9 +42,15 @@ def said(book: Notebook, expression: str):
 
 
 def ready(book: Notebook, explorer: str, dial: int, least: int) -> None:
-    """Wait until the page has frames of this dial."""
-    until(lambda: said(book, f"{explorer}._bank._held.get({dial}, 0)"), lambda held: held > least)
-    book.page.wait_for_timeout(400)  # what was sent last has arrived
+    """Wait until the page has the frames of this dial, all of them."""
+    held: list[int] = [0]
+
+    def more() -> bool:
+        held.append(said(book, f"{explorer}._bank._held.get({dial}, 0)"))
+        book.page.wait_for_timeout(400)  # what was sent last has arrived
+        return held[-2] != held[-1] or held[-1] <= least
+
+    until(more, lambda goes_on: not goes_on)
 
 
 def box(book: Notebook, n: int):

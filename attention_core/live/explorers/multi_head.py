@@ -63,8 +63,9 @@ def make_layer(num_heads: int, seed: int | None = None) -> MultiHeadAttention:
     Without a seed W_Q and W_K are made by hand so that four heads have four ROLES; with one they are
     normal numbers. W_V and W_O are normal numbers in both, biases are 0. Nothing was trained.
     """
-    with torch.random.fork_rng(devices=[]):  # a reader's own random numbers stay what they are
-        layer = MultiHeadAttention(DIM, num_heads).float()
+    with torch.device("meta"):  # a reader's own random numbers stay what they are
+        layer = MultiHeadAttention(DIM, num_heads)
+    layer = layer.to_empty(device="cpu").float()
     draw = torch.Generator().manual_seed(0 if seed is None else seed)
     with torch.no_grad():
         for parameter in layer.parameters():
