@@ -22,6 +22,7 @@ PARTS = {
     "04": ("home",),
     "05": ("transformer-intro",),
     "06": ("tiles-intro",),
+    "07": ("rivals-intro",),
 }
 NEAR = 0.1
 
