@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_SIDE, MOST_CELLS = 512, 1024  # pixels of a side, and cells: of more none can be seen
-TINT, FULLEST = "#2f95ff", 0.68  # as in picture.js: the same on light and dark, as a picture has no theme
+TINT, FULLEST = "#2f95ff", 0.45  # as in picture.css: the same on light and dark; what is below can be read
 CHOSEN, MARK = "#ff7a1a", "#ffd54a"
 GESTURES = ("cell", "pixel")
 

@@ -141,10 +141,11 @@ class Recorder:
 
     @property
     def reads(self) -> list[str]:
-        """The tokens of the probe, in words; none where it has no tokens. Of a pair, those of the source."""
+        """The tokens of the probe, in words; of a pair, those of the source; of a picture, `words` itself."""
         tokens = self._probe[0][0]
-        of_tokens = not tokens.is_floating_point() and tokens.ndim == 1
-        return _named(tokens.tolist(), self._words[0]) if of_tokens else []
+        if tokens.is_floating_point() or tokens.ndim != 1:  # its places have no tokens
+            return [str(word) for word in self._words[0] or ()]
+        return _named(tokens.tolist(), self._words[0])
 
     @property
     def writes(self) -> list[str]:

@@ -49,8 +49,13 @@ def instead(problem: Exception, sentences: Mapping[str, str] = SENTENCES, **more
     return str(problem) if isinstance(problem, Unusable) else f"{type(problem).__name__}: {problem}"
 
 
-def row_remark(weights: Tensor, tokens: list[str], allowed: Tensor | None = None) -> str:
-    """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask."""
+def row_remark(
+    weights: Tensor, tokens: list[str], allowed: Tensor | None = None, *, by_columns: str = _COLUMNS_SUM
+) -> str:
+    """What is wrong with the weights, in words; empty when rows sum to 1 or to 0 and keep to the mask.
+
+    Args: by_columns: the sentence for weights whose columns sum to 1.
+    """
     sums, exact = weights.sum(-1), rounding(torch.float32)
     # in half precision the row's sum and the division by it are rounded, by eps / 2 each; then it is added up
     near = torch.finfo(_half(weights)).eps + rounding(torch.float32, len(tokens)) / 2
@@ -61,7 +66,7 @@ def row_remark(weights: Tensor, tokens: list[str], allowed: Tensor | None = None
             return _BELOW_0.format(word=word, weight=float(row.min()))
         if abs(total - 1) > near and abs(total) > exact:
             by_column = bool(((weights.sum(-2) - 1).abs() <= near).all())
-            return (_COLUMNS_SUM if by_column else _SUM).format(word=word, total=total)
+            return (by_columns if by_column else _SUM).format(word=word, total=total)
     if allowed is not None:
         forbidden = weights.masked_fill(allowed, 0)
         row, column = divmod(int(forbidden.argmax()), weights.shape[-1])

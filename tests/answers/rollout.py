@@ -238,6 +238,15 @@ def heads_apart(weights):
     return torch.stack(heads).mean(0)
 
 
+@known("layers-for-heads")
+def the_layers_averaged(weights):
+    rolled = torch.eye(weights[0].shape[-1])
+    for a in torch.stack(weights).mean(0):
+        a = (a + torch.eye(len(a))) / 2
+        rolled = a / a.sum(-1, keepdim=True) @ rolled
+    return rolled
+
+
 @known("heads-averaged-after")
 def all_heads_at_once(weights):
     n = weights[0].shape[-1]

@@ -43,6 +43,10 @@ REACHED = Reading(
     columns="comes from",
     hidden="hidden",
 )
+_BY_COLUMNS = (
+    "The row of “{word}” sums to {total:.2f}, not to 1. The columns do: were they divided by their sums, "
+    "in place of the rows?"
+)
 _ROLLOUT = {"nothing": "the rollout is not finished yet: it returns nothing"}
 
 
@@ -259,7 +263,9 @@ class PictureExplorer(Explorer):
             shares = one[done.first :].tolist()
             allowed = _allowed(done, hidden) if layer != ROLLOUT else None
             reading = REACHED if layer == ROLLOUT else None
-            message = row_remark(weights, done.labels, allowed)
+            message = row_remark(
+                weights, done.labels, allowed, **({"by_columns": _BY_COLUMNS} if layer == ROLLOUT else {})
+            )
             said |= {
                 "heatmap": AttentionMap(weights, done.labels, allowed=allowed, reading=reading),
                 "title": _title(done, layer, head),

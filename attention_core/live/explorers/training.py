@@ -55,7 +55,8 @@ class TrainingView(Explorer):
         probe: one input: tokens `(n,)` or `(1, n)`, or anything else with a batch dimension of 1. For a
             translator a pair `(source, target)`, with which it is called; its weights may be a dict, of
             which "cross" is shown, or leave out the dimension of a single head.
-        words: a name for each token of the vocabulary; its number unless given. Of a pair, a pair.
+        words: a name for each token of the vocabulary; its number unless given. Of a pair, a pair; of a
+            picture, which has no tokens, a name for each row of a map.
         answer: the tokens `(n,)` that the model should say to the probe, `IGNORE` where any will do.
         allowed: boolean `(n_q, n_k)`: only hatches the map, as the model has a mask of its own.
 

@@ -20,7 +20,6 @@ const ROOM_FOR_NUMBER = 30; // px
 const CELLS_WITH_NAMES = 256; // above this, only the cell under the cursor exists for assistive tools
 const LOST = 3000; // ms after which no answer comes any more
 
-let hatches = 0; // a pattern is named for the whole page
 
 export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) => {
   const said = element("div", "pc-said", root, { role: "status" });
@@ -30,7 +29,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   const grid = element("div", "pc-grid", field, { role: "grid" });
   const here = element("div", "pc-here", root, { "aria-live": "polite" });
   const hint = element("div", "pc-hint", root);
-  const hatch = `pc-hatch-${hatches++}`;
+  const hatch = `pc-hatch-${Math.random().toString(36).slice(2)}`; // the page has a copy of this for each view
   /** @type {Place} */
   let cursor = { row: 0, column: 0 };
   let made = ""; // what cells and tints were made for

@@ -229,6 +229,16 @@ _HEADS_APART = Bug(
         lambda weights: _heads_apart(weights, mix=_as_it_is).mean(0),
     ),
 )
+_LAYERS_FOR_HEADS = Bug(
+    "layers-for-heads",
+    "the layers are averaged, and the heads follow one another; it should be the other way round",
+    "weights[i] is a layer, (heads, n, n): layer.mean(dim=0) is the average of its heads.",
+    (r"stack\(", *_HEADS),
+    (
+        lambda weights: _rollout([head[None] for head in torch.stack(weights).mean(0)]),
+        lambda weights: _rollout([head[None] for head in torch.stack(weights).mean(0)], normalise=_as_it_is),
+    ),
+)
 _HEADS_LEFT = Bug(
     "heads-left",
     "the heads are still there, (heads, n, n); average them in each layer: layer.mean(dim=0)",
@@ -284,7 +294,7 @@ rollout = Exercise(
     ("rollout",),
     _right,
     _cases,
-    (_HEADS_APART, _HEADS_LEFT, *bugs(_SLIPS, _rollout)),
+    (_HEADS_APART, _LAYERS_FOR_HEADS, _HEADS_LEFT, *bugs(_SLIPS, _rollout)),
     "Checked: 1 to 4 layers of 1 to 4 heads, a causal text, and a word that may look nowhere.",
     prepare=_rolling,
     explain=_about,

@@ -397,6 +397,13 @@ _ERRORS = (
         "",
     ),
     Error(
+        "sizes-do-not-multiply",
+        RuntimeError,
+        r"^shape '.*' is invalid for input of size",
+        "these sizes are not the picture's: it has height // size rows and width // size columns of patches",
+        "A picture need not be square.",
+    ),
+    Error(
         "sizes-not-whole",
         TypeError,
         r"float|must be tuple of (ints|SymInts)",
