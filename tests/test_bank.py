@@ -193,7 +193,9 @@ def test_a_fused_kernel_that_might_draw_lots_and_does_not_has_a_bank(monkeypatch
         other = threading.Thread(target=torch.rand, args=(1,))
         other.start()
         other.join()
-        query, key, value = (x[None, None] for x in (query, key, value))  # (1, 1, n, d): else no kernel is fused
+        query, key, value = (
+            x[None, None] for x in (query, key, value)
+        )  # (1, 1, n, d): else no kernel is fused
         return torch.nn.functional.scaled_dot_product_attention(query, key, value)[0, 0], weights
 
     assert asked(SelfAttentionExplorer(attention=fused), 1)["why"] == ""

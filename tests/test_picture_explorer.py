@@ -476,6 +476,15 @@ def test_colours_and_a_function_whose_grid_nobody_says():
 # ---------------------------------------------------------------- the learner's rollout
 
 
+def test_a_rollout_by_columns_is_told_of_columns_and_not_of_a_softmax():
+    def by_columns(weights):
+        a = weights[0].mean(0) + torch.eye(weights[0].shape[-1])
+        return a / a.sum(0)
+
+    explorer = PictureExplorer(Looks(), bright(5), layer="rollout", rollout=by_columns)
+    assert "The columns do: were they divided by their sums" in explorer.heatmap.message
+
+
 @pytest.mark.parametrize(
     "rollout, message",
     [

@@ -26,6 +26,7 @@ from attention_core.agreement import agree, rounding
 from attention_core.live import TrainingView, curves, recorder
 from attention_core.live.explorers import training
 from attention_core.tasks import IGNORE, Reverse, accuracy
+from attention_core.vision import PatchTransformer
 
 TASK = Reverse(4, vocabulary=5)
 PROBE = torch.tensor([3, 1, 4, 0])
@@ -196,6 +197,15 @@ def test_what_a_replay_of_an_older_training_asked_for_comes_too_late():
     assert loop.view.frame == -1 and panel.frame == [panel._state["run"], -1]
     panel.set_state({"frame": [panel._state["run"], 1]})
     assert loop.view.frame == 1 and panel._state["shown"] == 10
+
+
+def test_words_name_the_patches_of_a_picture():
+    """It has no tokens: else its class token and patches would be numbers, one off."""
+    names, image = ["class", *"0123"], torch.rand(1, 1, 4, 4)
+    view = TrainingView(PatchTransformer(4, 2, 3), image, words=names)
+    assert list(view.heatmap.query_labels) == list(view.heatmap.key_labels) == names
+    numbered = TrainingView(PatchTransformer(4, 2, 3), image)
+    assert list(numbered.heatmap.query_labels) == [*"01234"]
 
 
 @pytest.mark.parametrize("bad", [torch.ones(2), "high", None])

@@ -298,7 +298,7 @@ def viewed_after_a_permute(images, size):
 
 @known("sizes-do-not-multiply")
 def as_if_it_were_square(images, size):
-    b, c, h, w = images.shape
+    b, c, h, _ = images.shape
     n = h // size
     x = images.reshape(b, c, n, size, n, size)
     return x.permute(0, 2, 4, 1, 3, 5).reshape(b, n * n, c * size**2)
