@@ -61,9 +61,12 @@ class Lab:
     def __init__(self, url: str, root: Path, log: Path | None = None):
         self.url, self.root, self.log = url, root, log
 
-    def write(self, name: str, cells: Sequence[str]) -> str:
-        """Write a notebook of these code cells; returns its path for `Notebook`."""
-        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    def write(self, name: str, cells: Sequence[str], *, slides: bool = False) -> str:
+        """Write a notebook of these code cells, each a slide or none; returns its path for `Notebook`."""
+        kind = {"slideshow": {"slide_type": "slide"}} if slides else {}
+        book = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(source, metadata=kind) for source in cells]
+        )
         book.metadata["kernelspec"] = KERNELSPEC  # without one, JupyterLab would ask which kernel to start
         nbformat.write(book, self.root / name)
         return name

@@ -50,6 +50,17 @@ def open_notebook(lab, chromium) -> Iterator[Callable[[str], labs.Notebook]]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def notebook(request, lab, open_notebook) -> Iterator[labs.Notebook]:
+    """The module's CELLS, each a slide; they make no complaint, and no request off the machine."""
+    name = f"{request.module.__name__.removeprefix('test_')}.ipynb"
+    notebook = open_notebook(lab.write(name, request.module.CELLS, slides=True))
+    yield notebook
+    assert notebook.errors == []
+    assert notebook.hosts == {"127.0.0.1"}
+    notebook.close()
+
+
 @pytest.fixture(scope="session")
 def lesson(request, lab, chromium) -> Iterator[Lesson]:
     """A lesson, or another notebook of the copy, opened once for all tests that ask for it by its name."""

@@ -1,6 +1,5 @@
 """A picture under the hand: dragged, turned, painted, hidden, asked, by mouse and keyboard; seen by axe."""
 
-import nbformat
 import pytest
 from deck import LOST, settled, start
 from lab import Notebook, until
@@ -64,20 +63,6 @@ class Hand:
 
     def focus(self, name: str) -> None:
         self.cell(name).focus()
-
-
-@pytest.fixture(scope="module")
-def notebook(lab, open_notebook):
-    path = lab.write("picture.ipynb", CELLS)
-    book = nbformat.read(lab.root / path, 4)
-    for cell in book.cells:
-        cell.metadata["slideshow"] = {"slide_type": "slide"}
-    nbformat.write(book, lab.root / path)
-    notebook = open_notebook(path)
-    yield notebook
-    assert notebook.errors == []
-    assert notebook.hosts == {"127.0.0.1"}
-    notebook.close()
 
 
 def opened(notebook, cell: int, name: str) -> Hand:

@@ -1,6 +1,5 @@
 """Attention tile by tile, under the hand: tiles by key and by play, blocks, queries, masks; seen by axe."""
 
-import nbformat
 import pytest
 from deck import LOST, settled, start
 from lab import Notebook, until
@@ -51,20 +50,6 @@ class Tiling:
     def point(self, row: int, column: int) -> tuple[float, float]:
         map = self.grid.bounding_box()
         return map["x"] + (column + 0.5) * map["width"] / 32, map["y"] + (row + 0.5) * map["height"] / 32
-
-
-@pytest.fixture(scope="module")
-def notebook(lab, open_notebook):
-    path = lab.write("tiling.ipynb", CELLS)
-    book = nbformat.read(lab.root / path, 4)
-    for cell in book.cells:
-        cell.metadata["slideshow"] = {"slide_type": "slide"}
-    nbformat.write(book, lab.root / path)
-    notebook = open_notebook(path)
-    yield notebook
-    assert notebook.errors == []
-    assert notebook.hosts == {"127.0.0.1"}
-    notebook.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A translation by letters in a real JupyterLab: typed, slid, played, pinned; seen by axe; on slides."""
 
-import nbformat
 import pytest
 from deck import LOST, settled, start
 from lab import Notebook, until
@@ -42,20 +41,6 @@ class Dates:
 
     def rows(self, of: Locator) -> Locator:
         return of.get_by_role("grid").first.get_by_role("row")
-
-
-@pytest.fixture(scope="module")
-def notebook(lab, open_notebook):
-    path = lab.write("translation.ipynb", CELLS)
-    book = nbformat.read(lab.root / path, 4)
-    for cell in book.cells:
-        cell.metadata["slideshow"] = {"slide_type": "slide"}
-    nbformat.write(book, lab.root / path)
-    notebook = open_notebook(path)
-    yield notebook
-    assert notebook.errors == []
-    assert notebook.hosts == {"127.0.0.1"}
-    notebook.close()
 
 
 @pytest.fixture
