@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ noted: contextvars.ContextVar[list | None] = contextvars.ContextVar("noted", def
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 QUIET = threading.RLock()  # where prints go is the whole process's: one at a time may change it
+# `print` does not count its hold on sys.stdout (before CPython 3.14): freed, it would crash another thread.
+HELD: deque = deque(maxlen=1000)
 
 
 class Failed(Exception):
@@ -165,6 +168,7 @@ def learners_line(error: BaseException) -> tuple[int, str] | None:
 @contextlib.contextmanager
 def _silence(into: io.StringIO) -> Iterator[None]:
     with QUIET, contextlib.redirect_stdout(into):
+        HELD.append(into)
         yield
 
 

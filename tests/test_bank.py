@@ -1,6 +1,8 @@
 """Frames handed to the page beforehand: made by the very function that is shown, within bounds, silently."""
 
 import random
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -215,6 +217,33 @@ def test_projections_are_drawn_without_touching_anybody_s_dice():
         patch.setattr(torch.nn.init, "kaiming_uniform_", spied)
         MultiHeadExplorer(num_heads=2, seed=3)
     assert seen and all(seen)
+
+
+PRINTS = """
+import sys, threading, time
+from attention_core._calling import call
+from attention_core.live import bank
+
+sys.setswitchinterval(1e-6)
+end = time.monotonic() + 4
+
+def others():
+    while time.monotonic() < end:
+        print("a word", end="")
+
+other = threading.Thread(target=others)
+other.start()
+while time.monotonic() < end:
+    with bank._Said():
+        call(len, "")
+other.join()
+"""
+
+
+def test_a_cell_that_prints_while_frames_are_made_does_not_end_the_kernel():
+    """`print` may still be writing into what stood in the place of sys.stdout when that is taken away."""
+    ran = subprocess.run([sys.executable, "-c", PRINTS], stdout=subprocess.DEVNULL, timeout=60)
+    assert ran.returncode == 0
 
 
 def test_what_others_print_meanwhile_is_printed(capsys):

@@ -21,7 +21,7 @@ import torch
 import traitlets
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attention_core._calling import QUIET, Failed, noted
+from attention_core._calling import HELD, QUIET, Failed, noted
 from attention_core._time_limit import TooLong, in_time
 from attention_core.live.linked import PAGE, linked
 
@@ -248,7 +248,9 @@ class _Said:
         self._warnings.__enter__()
         warnings.simplefilter("always")
         self._show, warnings.showwarning = warnings.showwarning, self._warn
-        sys.stdout, sys.stderr = (_Apart(stream, self) for stream in self._before)
+        apart = [_Apart(stream, self) for stream in self._before]
+        HELD.extend(apart)
+        sys.stdout, sys.stderr = apart
         return self
 
     def __exit__(self, *_):
