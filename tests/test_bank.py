@@ -187,18 +187,16 @@ def test_what_others_do_meanwhile_is_not_the_function_s(others, monkeypatch):
     assert told[0]["why"] == "" and len(told[0]["steps"]) > 2
 
 
-def test_a_fused_kernel_that_might_draw_lots_and_does_not_has_a_bank(monkeypatch):
+def test_a_fused_kernel_that_might_draw_lots_and_does_not_has_a_bank():
     """Torch marks it as drawing, for its dropout."""
 
     def fused(query, key, value, allowed=None):
-        _, weights = scaled_dot_product_attention(query, key, value, allowed)
         other = threading.Thread(target=torch.rand, args=(1,))
         other.start()
         other.join()
-        query, key, value = (
-            x[None, None] for x in (query, key, value)
-        )  # (1, 1, n, d): else no kernel is fused
-        return torch.nn.functional.scaled_dot_product_attention(query, key, value)[0, 0], weights
+        of_one = (x[None, None] for x in (query, key, key))  # (1, 1, n, d_k): of such, torch fuses
+        torch.nn.functional.scaled_dot_product_attention(*of_one)
+        return scaled_dot_product_attention(query, key, value, allowed)
 
     assert asked(SelfAttentionExplorer(attention=fused), 1)["why"] == ""
 
