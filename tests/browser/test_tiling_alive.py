@@ -41,7 +41,8 @@ class Tiling:
         return self.notebook.execute(code).strip()
 
     def place(self) -> list[float]:
-        """Of the outlined tile in the map: left, top, right, bottom, as shares of it."""
+        """Of the outlined tile in the map, once it is there: left, top, right, bottom, as shares of it."""
+        expect(self.outline).to_be_visible()
         tile, map = self.outline.bounding_box(), self.grid.bounding_box()
         left, top = ((tile[x] - map[x]) / map[side] for x, side in (("x", "width"), ("y", "height")))
         right, bottom = left + tile["width"] / map["width"], top + tile["height"] / map["height"]
