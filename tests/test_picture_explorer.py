@@ -265,6 +265,33 @@ def test_the_arrow_is_turned_from_its_cell_or_by_its_tip():
     assert explorer.direction == 2
 
 
+@pytest.mark.parametrize(("task", "control"), [(MarkedDigits(), "frame"), (Arrows(), "direction")])
+def test_a_drag_is_a_move_of_the_control(task, control):
+    def moved(explorer, to: int):
+        handle = explorer.seen.content.handle
+        setattr(handle.control, handle.trait, handle.values[to])
+        return getattr(explorer, control)
+
+    explorer = PictureExplorer(Looks(0, each=control == "direction"), task=task, frame=4, direction=1)
+    handle = explorer.seen.content.handle
+    assert handle.control is explorer.controls[control]
+    assert explorer.seen._frame["handle"]["control"] == handle.control.model_id
+    assert list(handle.cells) == ([4] if control == "frame" else [2, 4])
+    if control == "frame":
+        assert moved(explorer, 8) == 8 and list(explorer.seen.content.handle.cells) == [8]
+        assert moved(explorer, 8) == 8, "the hand may come back before the answer has come"
+    else:
+        assert moved(explorer, 5) == 2 and list(explorer.seen.content.handle.cells) == [4, 5]
+        assert handle.values[4] is None
+    explorer.picture = torch.zeros(1, 24, 24)
+    assert explorer.seen.content.handle is None and explorer.seen._frame["handle"] is None
+
+
+@pytest.mark.parametrize("frame", [(1, 2), None])
+def test_of_several_frames_or_none_no_control_is_moved(frame):
+    assert PictureExplorer(Looks(), frame=frame).seen.content.handle is None
+
+
 def test_paint_stays_where_it_is_when_the_frame_moves_and_the_rubber_takes_it_away():
     explorer = PictureExplorer(Looks(), tool="paint")
     assert explorer.seen.content.by == "pixel"

@@ -1,5 +1,8 @@
 """The picture view: what it sends to its page, what a hand tells it, and its still twin."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +141,26 @@ def test_what_a_hand_does_is_told(message, expected):
     picture.show(None)
     picture._heard(picture, message, [])
     assert heard == expected
+
+
+def test_two_threads_tell_what_a_hand_does_one_after_the_other():
+    picture, painted = Picture(Pixels(GREY, (1, 2), by="pixel")), []
+
+    def paint(pixels):
+        before = list(painted)
+        time.sleep(0.05)  # whoever is told meanwhile would go on from what there was
+        painted[:] = [*before, *pixels]
+
+    picture.on_paint(paint)
+    hands = [
+        threading.Thread(target=picture._heard, args=(None, {"painted": [[0, column]]}, []))
+        for column in (0, 1)
+    ]
+    for hand in hands:
+        hand.start()
+    for hand in hands:
+        hand.join()
+    assert sorted(painted) == [(0, 0), (0, 1)]
 
 
 def test_the_page_is_answered_whatever_comes_of_it(monkeypatch):

@@ -36,7 +36,7 @@ def drawn(task, picture: Tensor | None, digits, frame, arrow: int, direction: in
     elif isinstance(task, Arrows):
         to = pointed(arrow, direction)[1]
         image = task.draw(digits, to, arrow=arrow, seed=seed)[0]
-        made = Drawn(image, task.grid, arrow, to, digits[to], (arrow,))
+        made = Drawn(image, task.grid, arrow, to, digits[to], (arrow, to))
     else:
         raise Unusable("There is no picture yet: give one, or a task that draws it.")
     if not paint:
@@ -61,6 +61,17 @@ def pointed(arrow: int, direction: int) -> tuple[int, int]:
         if 0 <= row + down < 3 and 0 <= column + right < 3:
             return turned % 8, 3 * (row + down) + column + right
     raise AssertionError("each cell has one beside it")
+
+
+def turned(task, made: Drawn, start: int, end: int) -> dict[str, object]:
+    """What a hand that drags from one of the task's cells to another changes: traits, by their names."""
+    holds = made.holds
+    if isinstance(task, MarkedDigits) and start in holds and (len(holds) == 1 or end not in holds):
+        moved = tuple(end if cell == start else cell for cell in holds)
+        return {"frame": moved[0] if len(moved) == 1 else moved}
+    if isinstance(task, Arrows) and start in holds and (to := towards(made.asks, end)) is not None:
+        return {"direction": to}
+    return {}
 
 
 def towards(arrow: int, cell: int) -> int | None:

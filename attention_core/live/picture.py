@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
 import numpy as np
 import traitlets
 
@@ -21,6 +22,20 @@ GESTURES = ("cell", "pixel")
 
 
 @dataclass(frozen=True, eq=False)
+class Handle:
+    """What a drag moves: the page sets `trait` of `control` as if its own hand had; frames made ahead show.
+
+    cells: those that a drag can begin at. values: for each cell what it is set to when the hand comes there,
+    None for nothing.
+    """
+
+    cells: Collection[int]
+    control: widgets.Widget
+    trait: str
+    values: Sequence
+
+
+@dataclass(frozen=True, eq=False)
 class Pixels:
     """What a picture view shows.
 
@@ -35,6 +50,7 @@ class Pixels:
             paints.
         said: a sentence above it, in which `**bold**` is bold. hint: what a hand can do, below.
         hidden_means, marked_means: what a hatched cell and a dot are called.
+        handle: what a drag moves, where that is a control; any other drag `Picture.on_drag` is told.
 
     Raises: ValueError for an image that is none, cells that it cannot have, or what belongs to no cell.
     """
@@ -51,6 +67,7 @@ class Pixels:
     hint: str = ""
     hidden_means: str = "hidden"
     marked_means: str = "marked"
+    handle: Handle | None = None
 
     def __post_init__(self):
         image = image_of(self.image)
@@ -151,6 +168,13 @@ class Picture(View):
             "said": content.said,
             "hint": content.hint,
             "means": [content.hidden_means, content.marked_means],
+            "handle": (handle := content.handle)
+            and {
+                "cells": [*handle.cells],
+                "control": handle.control.model_id,
+                "trait": handle.trait,
+                "values": [*handle.values],
+            },
         }
 
     def on_choose(self, callback: Callable[[int], object]) -> None:

@@ -1,18 +1,25 @@
 """A picture under the hand: dragged, turned, painted, hidden, asked, by mouse and keyboard; seen by axe."""
 
+import os
+import signal
+
 import pytest
 from deck import LOST, settled, start
 from lab import Notebook, until
 from opened import DARK, LIGHT
 from playwright.sync_api import expect
 from test_accessibility import AXE, LOOK, OURS
+from test_banks import ready, said
 
 CELLS = [
-    """import torch
+    """import os
+
+import torch
 from torch import nn
-from attention_core.live import PictureExplorer
+from attention_core.live import PictureExplorer, bank
 from attention_core.tasks import Arrows, MarkedDigits
 
+bank.MOST_SECONDS = 10  # on a busy machine, too, there is time for all frames
 class Looks(nn.Module):  # all words look at the brightest patch that they may look at: the framed one
     grid = (3, 3)
     def forward(self, images, allowed=None):
@@ -118,6 +125,61 @@ def test_the_frame_follows_the_arrow_keys(digits):
     digits.page.keyboard.press("ArrowUp")
     expect(digits.cell("patch 5")).to_be_focused()
     assert digits.trait("frame") == "8"
+
+
+@pytest.mark.parametrize("by_mouse", [True, False])
+def test_the_frame_and_what_is_read_follow_the_hand_while_the_kernel_stands_still(digits, by_mouse):
+    digits.focus("patch 4")
+    ready(digits.notebook, "shown", 1, 1000)
+    process = said(digits.notebook, "os.getpid()")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        if by_mouse:
+            digits.drag((1, 1), (1, 2), (0, 2))
+        else:
+            digits.page.keyboard.press("Shift+ArrowRight")
+            expect(digits.verdict).to_contain_text("It reads 5")
+            digits.page.keyboard.press("Shift+ArrowUp")
+        expect(digits.verdict).to_contain_text("It reads 2, with probability 0.86: right.")
+        expect(digits.here).to_have_text("patch 2: weight 0.91, decides")
+        expect(digits.box.get_by_label("Frame")).to_have_value("patch 2")
+    finally:
+        os.kill(process, signal.SIGCONT)
+    until(lambda: digits.trait("frame"), lambda now: now == "2", seconds=60)
+    expect(digits.here).to_have_text("patch 2: weight 0.91, decides")
+
+
+def test_a_drag_that_no_answer_follows_yet_ends_where_the_hand_ended(digits):
+    digits.notebook.execute(
+        "bank.MOST_SECONDS = 0; drags = []; shown.seen.on_drag(lambda *drag: drags.append(drag))"
+    )  # no frames are made ahead
+    digits.focus("patch 4")
+    process = said(digits.notebook, "os.getpid()")
+    os.kill(process, signal.SIGSTOP)
+    try:
+        digits.drag((1, 1), (1, 2), (0, 2), (0, 1))
+    finally:
+        os.kill(process, signal.SIGCONT)
+    until(lambda: digits.trait("frame"), lambda now: now == "1", seconds=60)
+    expect(digits.verdict).to_contain_text("It reads 1")
+    assert digits.notebook.execute("print(drags)").strip() == "[]", "one hand in two messages: which is last?"
+
+
+def test_keys_take_the_frame_along_only_from_where_it_is(digits):
+    digits.focus("patch 4")
+    digits.page.keyboard.press("Shift+ArrowRight")
+    until(lambda: digits.trait("frame"), lambda now: now == "5")
+    frame = digits.box.get_by_label("Frame")
+    frame.focus()
+    frame.select_option("patch 0")
+    until(lambda: digits.trait("frame"), lambda now: now == "0")
+    digits.focus("patch 5")
+    digits.page.keyboard.press("Shift+ArrowUp")
+    expect(digits.cell("patch 2")).to_be_focused()
+    digits.page.keyboard.press("ArrowDown")
+    digits.page.keyboard.press("Shift+ArrowDown")
+    digits.page.wait_for_timeout(300)
+    assert digits.trait("frame") == "0"
 
 
 def test_a_click_or_enter_asks_a_patch(digits):

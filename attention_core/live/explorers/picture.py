@@ -14,12 +14,12 @@ from attention_core._calling import Failed, Part, call, formed
 from attention_core._checks import is_whole
 from attention_core.live import still
 from attention_core.live.controls import button, choice, declared, pick
-from attention_core.live.drawn import Drawn, cell_of, drawn, frames, patches_of, pointed, towards
+from attention_core.live.drawn import Drawn, cell_of, drawn, frames, patches_of, pointed, turned
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.looked import Looked, asked, looked
 from attention_core.live.map import AttentionMap
-from attention_core.live.picture import Picture, Pixels, image_of
+from attention_core.live.picture import Handle, Picture, Pixels, image_of
 from attention_core.live.reading import Reading
 from attention_core.live.remarks import Unusable, instead, row_remark
 from attention_core.live.strip import Strip, Words
@@ -242,7 +242,8 @@ class PictureExplorer(Explorer):
         except Unusable as problem:
             grid = _fitting(made.image, getattr(model, "grid", None), made.grid)
             cells = [cell for cell in hidden if cell < grid[0] * grid[1]]
-            shown = Pixels(made.image, grid, hidden=cells, by=by, hint=_hint(tool, task, picture, "mean"))
+            hint, handle = _hint(tool, task, picture, "mean"), self._handle(made, grid, task)
+            shown = Pixels(made.image, grid, hidden=cells, by=by, hint=hint, handle=handle)
             return said | {"seen": shown, "message": str(problem)}
         at = patches_of(made, done.grid, made.asks)
         row = asked(done, query, at)
@@ -287,6 +288,7 @@ class PictureExplorer(Explorer):
                 made.image, done.grid, shares, [cell for cell in hidden if cell < done.patches], chosen,
                 decides,
                 by=by, said=heading, hint=_hint(tool, task, picture, done.reads_at), marked_means="decides",
+                handle=self._handle(made, done.grid, task),
             ),
             "message": message,
             "verdict": Words(told, [str(i) for i in range(len(probabilities))], probabilities.tolist()),
@@ -339,15 +341,23 @@ class PictureExplorer(Explorer):
             return
         grid = self.seen.content.grid
         start, end = (cell_of(made, grid, cell) for cell in (start, end))
-        if isinstance(self.task, MarkedDigits) and start in made.holds and end not in made.holds:
-            moved = tuple(end if cell == start else cell for cell in made.holds)
-            self.frame = moved[0] if len(moved) == 1 else moved
-        if isinstance(self.task, Arrows) and start in (
-            made.asks,
-            made.decides,
-        ):  # the arrow, or where it ends
-            turned = towards(self.arrow, end)
-            self.direction = self.direction if turned is None else turned
+        for name, value in turned(self.task, made, start, end).items():
+            setattr(self, name, value)
+
+    def _handle(self, made: Drawn, grid: tuple[int, int], task) -> Handle | None:
+        """A drag that moves one of the controls is that control's move."""
+        if made.grid is None or not made.holds:
+            return None
+        cells = [cell_of(made, grid, patch) for patch in range(grid[0] * grid[1])]
+        moves = [turned(task, made, made.holds[0], cell) for cell in cells]
+        name = next(iter(next(filter(None, moves), ())), None)
+        if name not in self.dials:
+            return None
+        dial = self.dials[name]
+        at = {changes[name]: on_the_page for on_the_page, changes in dial.steps()}
+        values = [at.get(move[name]) if name in move else None for move in moves]
+        held = [patch for patch, cell in enumerate(cells) if cell in made.holds]
+        return None if set(values) == {None} else Handle(held, dial.widget, dial.trait, values)
 
     def _painted(self, pixels: list[tuple[int, int]]) -> None:
         if self.tool in ("paint", "erase"):

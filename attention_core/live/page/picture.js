@@ -11,6 +11,7 @@ import { handGrid, LARGEST, lineTo, merged, nameOf, placeByKey, scaleOf } from "
 import { view } from "./view.js";
 
 /** @typedef {import("./pixels.js").Frame} Frame */
+/** @typedef {import("./pixels.js").Handle} Handle */
 /** @typedef {import("./pixels.js").Place} Place */
 /** @typedef {import("./pixels.js").Wish} Wish */
 /** @typedef {{ _frame: Frame | { size?: undefined }, _gone?: boolean }} State */
@@ -155,10 +156,25 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   const isCells = () => frameNow().by === "cell";
   const cellOf = (/** @type {Place} */ { row, column }) => row * frameNow().grid[1] + column;
 
+  /** @type {number | null} */
+  let grabbed = null; // where a drag that moves a control has come to; the answer may be on its way
+
+  /** @param {Handle} handle @param {number} to */
+  async function turn({ control, trait, values }, to) {
+    grabbed = to;
+    if (values[to] === null || model.get("_gone")) return;
+    const other = await model.widget_manager?.get_model?.(control);
+    other?.set(trait, values[to]); // as if its own hand had: frames that are held for it show at once
+    other?.save_changes();
+  }
+
   /** @param {Place} from @param {Place} to */
   function go(from, to) {
     if (from.row === to.row && from.column === to.column) return;
-    tell(isCells() ? { dragged: [cellOf(from), cellOf(to)] } : { painted: lineTo(from, to) });
+    const { handle } = frameNow();
+    const start = isCells() ? cellOf(from) : null;
+    if (handle && start !== null && (start === grabbed || handle.cells.includes(start))) turn(handle, cellOf(to));
+    else tell(isCells() ? { dragged: [cellOf(from), cellOf(to)] } : { painted: lineTo(from, to) });
   }
 
   /** @param {Place} place */
@@ -174,6 +190,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     grid.classList.add("pc-pointed"); // the hand sees where it is: a ring is for keys
     held = placeUnder(event);
     dragged = false;
+    grabbed = null;
     moveTo(held, true);
     if (!isCells()) press(held);
   });
@@ -195,6 +212,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   grid.addEventListener("keydown", (event) => {
     if (!there() || event.altKey || event.metaKey) return;
     grid.classList.remove("pc-pointed");
+    if (!event.shiftKey) grabbed = null;
     const to = placeByKey(handGrid(frameNow()), cursor, event);
     if (to) {
       if (event.shiftKey) go(cursor, to);
@@ -204,6 +222,9 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     taken(event);
   });
 
+  grid.addEventListener("focusout", ({ relatedTarget }) => {
+    if (!(relatedTarget instanceof Node && grid.contains(relatedTarget))) grabbed = null;
+  });
   grid.addEventListener("focusin", ({ target }) => { // by whatever way: what is in focus is under the cursor
     for (const [where, cell] of cells) {
       if (cell !== target || cell === cellAt()) continue;

@@ -18,7 +18,10 @@ import { inCell, weight, within } from "./numbers.js";
  * @property {string} said see marked.js
  * @property {string} hint
  * @property {[hidden: string, marked: string]} means
+ * @property {Handle | null} handle
  */
+
+/** @typedef {{ cells: number[], control: string, trait: string, values: any[] }} Handle what a drag moves: from one of the cells to a cell, by the control's id */
 
 /** @typedef {{ row: number, column: number }} Place of a cell, or of a pixel */
 /** @typedef {{ chosen?: number, dragged?: [number, number], painted?: [number, number][] }} Wish */
