@@ -18,12 +18,18 @@ DRIVEN = "01_self_attention"
 OUT_OF_SIGHT = ".jp-Notebook-cell:not(.jp-deck-mod-onscreen) > * { content-visibility: hidden; }"
 # JupyterLab's own, for each press too: the cursor of every other cell goes back to the first letter.
 LET_CURSORS_BE = "() => { panel().content._trimSelections = () => {}; }"
-STRAY = """() => panel().content.widgets
-    .filter((cell) => !cell.hasClass("jp-deck-mod-onscreen"))
-    .flatMap((cell) => [cell.node, ...cell.node.querySelectorAll("*")]
-        .filter((node) => node === cell.node ? node.getBoundingClientRect().height
-            : node.checkVisibility({ visibilityProperty: true }))
-        .map((node) => `${cell.model.sharedModel.id}: <${node.tagName} ${node.className}> strays onto it`))"""
+STRAY = """(quick) => {
+    quick.disabled = true; // until this has been laid out: no frame of it is painted
+    const name = (cell, node) => `${cell.model.sharedModel.id}: <${node.tagName} ${node.className}>`;
+    const strays = panel().content.widgets
+        .filter((cell) => !cell.hasClass("jp-deck-mod-onscreen"))
+        .flatMap((cell) => [cell.node, ...cell.node.querySelectorAll("*")]
+            .filter((node) => node === cell.node ? node.getBoundingClientRect().height
+                : node.checkVisibility({ visibilityProperty: true }))
+            .map((node) => `${name(cell, node)} strays onto it`));
+    quick.disabled = false;
+    return strays;
+}"""
 WATCH = """box => { // the map's pixels at each frame that is painted before training has ended
     const [map, canvas] = [box.querySelector(".ah"), box.querySelector(".ah canvas")];
     window.painted = [];
@@ -68,9 +74,9 @@ def walked(lesson) -> tuple[str, Walk]:
     """The lesson, walked from the first cell to the last with the down arrow key."""
     notebook, walk = lesson.notebook, Walk()
     lesson.as_it_opened()
-    start(notebook)
-    strays = [notebook.page.evaluate(STRAY)]
     quick = notebook.page.add_style_tag(content=OUT_OF_SIGHT)
+    start(notebook)
+    strays = [quick.evaluate(STRAY)]
     notebook.page.evaluate(LET_CURSORS_BE)
     folded = folded_in(lesson.name)
     for slide in slides_of(lesson.name):
@@ -79,13 +85,13 @@ def walked(lesson) -> tuple[str, Walk]:
                 notebook.page.keyboard.press("ArrowDown")
             walk.steps.append(notebook.page.evaluate(ACTIVE))
         walk.slides.append(settled(notebook) | {"lost": notebook.page.evaluate(LOST)})
-    quick.evaluate("style => style.remove()")
-    strays.append(notebook.page.evaluate(STRAY))
+    strays.append(quick.evaluate(STRAY))
     for slide, stray in zip((walk.slides[0], walk.slides[-1]), strays, strict=True):
         slide["lost"] += stray
     notebook.page.evaluate("() => { delete panel().content._trimSelections; }")
     notebook.page.get_by_role("button", name="Exit Deck").click()
     expect(notebook.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
+    quick.evaluate("style => style.remove()")
     notebook.page.set_viewport_size({"width": 1280, "height": 1000})
     walk.complaints = notebook.errors + notebook.cell_errors() + sorted(notebook.hosts - {"127.0.0.1"})
     return lesson.name, walk
