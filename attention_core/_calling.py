@@ -11,10 +11,8 @@ import linecache
 import os
 import sys
 import sysconfig
-import threading
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +20,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from attention_core._aside import aside
 from attention_core._time_limit import TooLong, in_time
 
 LONGEST = 10.0  # seconds that a call may take
@@ -32,9 +31,6 @@ noted: contextvars.ContextVar[list | None] = contextvars.ContextVar("noted", def
 
 _OURS = f"{Path(__file__).parent}{os.sep}"
 _PYTHON = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
-QUIET = threading.RLock()  # where prints go is the whole process's: one at a time may change it
-# `print` does not count its hold on sys.stdout (before CPython 3.14): freed, it would crash another thread.
-HELD: deque = deque(maxlen=1000)
 
 
 class Failed(Exception):
@@ -77,7 +73,7 @@ def call(function: Callable, *arguments, named: Mapping[str, object] = EMPTY, qu
     given, by_name = copies(arguments), dict(zip(named, copies(named.values()), strict=True))
     printed = io.StringIO()
     try:
-        with _silence(printed) if quiet else contextlib.nullcontext():
+        with aside(printed, "stdout") if quiet else contextlib.nullcontext():
             answer = in_time(lambda: _staying(lambda: function(*given, **by_name)), LONGEST)
     except Failed:
         raise
@@ -163,13 +159,6 @@ def learners_line(error: BaseException) -> tuple[int, str] | None:
         if source:
             return frame.lineno, source
     return None
-
-
-@contextlib.contextmanager
-def _silence(into: io.StringIO) -> Iterator[None]:
-    with QUIET, contextlib.redirect_stdout(into):
-        HELD.append(into)
-        yield
 
 
 def _staying(function: Callable):

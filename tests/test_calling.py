@@ -121,6 +121,32 @@ def test_two_threads_that_print_do_not_lose_stdout():
     assert real.getvalue() == "here\n"
 
 
+def test_what_others_print_meanwhile_is_printed(capsys):
+    """A cell that trains may print while a control is moved."""
+
+    def talk(x):
+        other = threading.Thread(target=lambda: print("from elsewhere"))
+        other.start()
+        other.join()
+        print("from here")
+        assert call(lambda x: print("from within"), x).printed == 1
+        return x
+
+    before = sys.stdout
+    assert call(talk, X).printed == 1
+    assert capsys.readouterr().out == "from elsewhere\n" and sys.stdout is before
+
+
+def test_what_a_function_puts_in_the_place_of_stdout_is_taken_away(capsys):
+    def careless(x):
+        sys.stdout = io.StringIO()
+        return x
+
+    before = sys.stdout
+    call(careless, X)
+    assert sys.stdout is before
+
+
 def test_what_is_raised_is_data_and_the_line_is_the_learners_never_ours():
     space = cell(
         "def inside(x):\n    return causal_mask('three')\n"

@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ import torch
 import traitlets
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from attention_core._calling import HELD, QUIET, Failed, noted
+from attention_core._aside import aside
+from attention_core._calling import Failed, noted
 from attention_core._time_limit import TooLong, in_time
 from attention_core.live.linked import PAGE, linked
 
@@ -241,48 +243,30 @@ class _Said:
     """While it is entered, what this thread prints is kept, and whether it warns; what others say is said."""
 
     def __enter__(self):
-        QUIET.acquire()
-        self.heard, self.warned, self._me = "", False, threading.get_ident()
-        self._before = sys.stdout, sys.stderr
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
+        self.warned, self._me, self._printed = False, threading.get_ident(), io.StringIO()
+        self._entered = ExitStack()
+        self._entered.enter_context(_WARNINGS)
+        self._entered.enter_context(warnings.catch_warnings())
         warnings.simplefilter("always")
         self._show, warnings.showwarning = warnings.showwarning, self._warn
-        apart = [_Apart(stream, self) for stream in self._before]
-        HELD.extend(apart)
-        sys.stdout, sys.stderr = apart
+        self._entered.enter_context(aside(self._printed, "stdout", "stderr"))
         return self
 
-    def __exit__(self, *_):
-        sys.stdout, sys.stderr = self._before
-        self._warnings.__exit__()
-        QUIET.release()
+    def __exit__(self, *what):
+        return self._entered.__exit__(*what)
 
-    def mine(self) -> bool:
-        return threading.get_ident() == self._me
+    @property
+    def heard(self) -> str:
+        return self._printed.getvalue()
 
     def _warn(self, *what, **more) -> None:
-        if self.mine():
+        if threading.get_ident() == self._me:
             self.warned = True
         else:
             self._show(*what, **more)
 
 
-class _Apart(io.TextIOBase):
-    def __init__(self, stream, said: _Said):
-        self._stream, self._said = stream, said
-
-    def write(self, text: str) -> int:
-        if not self._said.mine():
-            return self._stream.write(text)
-        self._said.heard += text
-        return len(text)
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def __getattr__(self, name: str):
-        return getattr(self._stream, name)
+_WARNINGS = threading.RLock()  # how warnings are shown is the whole process's: one at a time may change it
 
 
 def _dice() -> dict[str, object]:
