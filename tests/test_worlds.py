@@ -301,6 +301,8 @@ def test_a_picture_of_a_corridor_shows_cue_pay_and_agent():
         assert [r for r in range(3) if "#f0e442" in colours_of(picture, r, 3)] == [pays]
         assert [c for c in range(4) if "#1c1e21" in colours_of(picture, 1, c)] == [0]
     assert not np.array_equal(*(corridors.picture(i)[24:48, :24] for i in range(2)))  # where the cue points
+    middle = two_corridors().picture(1)[36, 36:72:24, 0]  # of steps 1 and 2, with noise 0 and 1
+    assert middle[0] > middle[1]
     there = two_corridors(position=3, chosen=torch.tensor([1, 0]))
     assert "#1c1e21" in colours_of(there.picture(0), 2, 3) and "#1c1e21" in colours_of(there.picture(1), 0, 3)
 

@@ -99,7 +99,7 @@ class World(gymnasium.Env):
         return self.state.picture()
 
     def _observation(self) -> np.ndarray:
-        return self.state.observation[0].numpy().copy()  # a caller may write into it
+        return self.state.observation[0].numpy()
 
     def _sample(self, generator: torch.Generator) -> States:
         raise NotImplementedError
