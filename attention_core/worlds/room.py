@@ -147,8 +147,8 @@ class Rooms(States):
     def distance(self) -> Tensor:
         """Steps to the nearest object of the wanted colour, `(batch,)`; infinite where there is none.
 
-        Its fall from one step to the next can be added to the rewards while an agent learns: that makes
-        learning quicker and, being the difference of a potential, leaves the best way the best.
+        What it was before a step minus γ times what it is after, times any factor, can be added to the
+        rewards while an agent learns. With γ the discount of its returns, the best way stays the best.
 
         Source: Ng, Harada and Russell 1999, "Policy Invariance Under Reward Transformations", section 3.
         """
