@@ -12,12 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER = ROOT / "attention_core" / "server"
-PACKAGES = ["attention_core", "attention_core.live", "attention_core.practice"]
+PACKAGES = ["attention_core", "attention_core.live", "attention_core.practice", "attention_core.worlds"]
 MODULES = sorted((ROOT / "attention_core").rglob("*.py"))
 
 
 def test_the_mathematics_imports_nothing_heavy():
-    heavy = "{'matplotlib', 'ipywidgets', 'anywidget', 'IPython'}"
+    heavy = "{'matplotlib', 'ipywidgets', 'anywidget', 'IPython', 'gymnasium'}"
     code = f"import sys, attention_core; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -27,6 +27,14 @@ def test_what_moves_imports_no_matplotlib_before_it_draws():
     code = "import sys, attention_core.live, attention_core.practice; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_gymnasium_is_imported_by_the_worlds_alone():
+    code = "import sys, attention_core.live, attention_core.practice; print('gymnasium' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    which = {path.parent.name for path in MODULES if "import gymnasium" in path.read_text("utf-8")}
+    assert which == {"worlds"}
 
 
 def test_no_file_is_read_in_the_encoding_of_the_machine():
