@@ -26,12 +26,12 @@ def alone_as_in_a_batch(model: Callable, source: Tensor, target: Tensor, pad: in
         raise CannotAsk(f"no sentence of this batch is filled up with {pad}, so there is nothing to compare")
     allowed = letters[:, None]  # (batch, 1, n_source)
     together, _ = _twice(model, source, target, allowed)
-    near, worst = _near(model, source, target, together), None
+    same, worst = near(model, together, source.shape[-1], target.shape[-1]), None
     for i in filled:
         n = lengths[i]
         alone, _ = _ask(model, source[i : i + 1, :n], target[i : i + 1], allowed[i : i + 1, :, :n])
         off = (alone[0] - together[i]).abs().nan_to_num(torch.inf).amax(-1)  # (n_target,)
-        if not off.max() <= near and (worst is None or off.max() > worst[1]):
+        if not off.max() <= same and (worst is None or off.max() > worst[1]):
             worst = i, off.max(), first_largest(off)
     if worst:
         i, off, place = worst
@@ -86,10 +86,11 @@ def looks_at_the_source(model: Callable, source: Tensor, target: Tensor, allowed
     off = torch.stack([_by_sentence(x - y) for x, y in zip(before, after, strict=True)]).amax(0)  # (batch,)
     if not off.isfinite().all():
         raise Fails("its weights hold NaN or ∞")
-    near = rounding(torch.float32, source.shape[-1])
-    if (blind := changed & ~(off > near)).any():
+    same = rounding(torch.float32, source.shape[-1])
+    if (blind := changed & ~(off > same)).any():
         i = int(blind.int().argmax())
-        moved = bool(_by_sentence(logits - others)[i] > _near(model, source, target, logits))
+        same = near(model, logits, source.shape[-1], target.shape[-1])
+        moved = bool(_by_sentence(logits - others)[i] > same)
         also = "its logits change all the same" if moved else "the same logits, too"
         raise Fails(f"another source for sentence {i}, and the same weights to the last place; {also}")
     n = int(changed.sum())
@@ -126,13 +127,13 @@ def _twice(model: Callable, *arguments) -> tuple[Tensor, list[Tensor]]:
     """The answer, once it is known to repeat: else no change could be blamed on what was changed."""
     (first, _), (second, weights) = _ask(model, *arguments), _ask(model, *arguments)
     off = (first - second).abs().nan_to_num(0).max()
-    if off > _near(model, *arguments[:2], first):
+    if off > near(model, first, *(x.shape[-1] for x in arguments[:2])):
         raise Fails(f"the same inputs give logits {number(off)} apart: is dropout, or another dice, on?")
     return second, weights
 
 
-def _near(model: Callable, source: Tensor, target: Tensor, logits: Tensor) -> float:
-    """How far apart two right answers may be: by the sums that a model's matrices and sentences make."""
+def near(model: Callable, logits: Tensor, *lengths: int) -> float:
+    """How far apart two right logits may be: by the sums of a model's matrices, and over so many places."""
     own = list(model.modules()) if isinstance(model, torch.nn.Module) else []
     matrices = {
         id(p): p
@@ -145,7 +146,7 @@ def _near(model: Callable, source: Tensor, target: Tensor, logits: Tensor) -> fl
     coarsest = max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
     sums = [p.shape[-1] for p in matrices.values()] or [64]
     size = max(1.0, float(logits[logits.isfinite()].abs().max())) if logits.isfinite().any() else 1.0
-    return rounding(coarsest, *sums, source.shape[-1], target.shape[-1], size=size)
+    return rounding(coarsest, *sums, *lengths, size=size)
 
 
 def _by_sentence(x: Tensor) -> Tensor:

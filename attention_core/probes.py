@@ -9,7 +9,7 @@ function does: a function that fails, or answers with something else, does not h
 
 Every probe in `ALL` has the arguments `attention`, the function or module, and `inputs=`, which are
 `(query, key, value)` or `(x,)`, and random unless given. Two more ask a whole model that translates:
-`alone_as_in_a_batch` and `looks_at_the_source`.
+`alone_as_in_a_batch` and `looks_at_the_source`; one asks a policy that sees objects: `ignores_order`.
 """
 
 import copy
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from attention_core import _model_probes
+from attention_core import _model_probes, _policy_probes
 from attention_core._asking import (
     CannotAsk,
     Fails,
@@ -429,6 +429,18 @@ def looks_at_the_source(
     if isinstance(source, Tensor) and source.is_floating_point():
         return _verdict(name, lambda: _model_probes.look_up_looks(model, source, target, allowed))
     return _verdict(name, lambda: _model_probes.looks_at_the_source(model, source, target, allowed))
+
+
+def ignores_order(policy: Callable, observation: Tensor, *, own: int = 1) -> Verdict:
+    """The order in which objects come changes no choice: shuffle them, and the logits stay.
+
+    Args:
+        policy: `observation -> logits`, `(batch, actions)`, or a pair that begins with them, as a module's
+            logits and weights. It is asked as it is: call its `eval()` first, if it has dropout.
+        observation: `(batch, rows, features)`. own: the first so many rows are no objects, but the agent's;
+            they stay where they are.
+    """
+    return _verdict("ignores order", lambda: _policy_probes.ignores_order(policy, observation, own))
 
 
 ALL: tuple[Callable[..., Verdict], ...] = (

@@ -632,6 +632,144 @@ def read_patches(features, class_token, positions, blocks):
     ),
 ]
 
+AGENTS = [
+    (
+        "returns",
+        "cut-a-step-early",
+        """
+def returns(rewards, done, discount):
+    made, total = torch.zeros_like(rewards), torch.zeros(len(rewards))
+    for t in reversed(range(rewards.shape[1])):
+        total = rewards[:, t] + discount * total  # <-
+        made[:, t] = total
+        total = total * ~done[:, t]
+    return made
+""",
+    ),
+    (
+        "returns",
+        "first-step-written-over",
+        """
+def returns(rewards, done, discount):
+    columns, total = [], torch.zeros(len(rewards))
+    for t in reversed(range(rewards.shape[1])):
+        total[done[:, t]] = 0  # <-
+        total = rewards[:, t] + discount * total
+        columns.insert(0, total)
+    return torch.stack(columns, dim=1)
+""",
+    ),
+    (
+        "returns",
+        "no-discount",
+        """
+def returns(rewards, done, discount):
+    made = rewards.clone()
+    for t in range(rewards.shape[1] - 2, -1, -1):
+        later = made[:, t + 1] * ~done[:, t]  # <-
+        made[:, t] = rewards[:, t] + later
+    return made
+""",
+    ),
+    (
+        "policy_loss",
+        "uphill",
+        """
+def policy_loss(logits, actions, returns, values, alive):
+    log_p = torch.distributions.Categorical(logits=logits).log_prob(actions)
+    advantage = (values - returns).detach()  # <-
+    loss = -(log_p * advantage)[alive].mean()
+    return loss
+""",
+    ),
+    (
+        "policy_loss",
+        "advantage-not-detached",
+        """
+def policy_loss(logits, actions, returns, values, alive):
+    log_p = torch.distributions.Categorical(logits=logits).log_prob(actions)
+    advantage = returns - values  # <-
+    return -(log_p * advantage * alive).sum() / alive.sum()
+""",
+    ),
+    (
+        "policy_loss",
+        "mean-over-all-steps",
+        """
+def policy_loss(logits, actions, returns, values, alive):
+    log_p = logits.log_softmax(-1).gather(-1, actions[..., None])[..., 0]
+    advantage = (returns - values).detach()
+    terms = log_p * advantage * alive
+    return -terms.mean()  # <-
+""",
+    ),
+    (
+        "choose",
+        "agent-without-axis",
+        """
+def choose(agent, objects, attention, to_logits):
+    seen, weights = attention(agent, objects, objects)  # <-
+    both = agent + seen[:, 0]
+    return to_logits(both), weights[:, 0]
+""",
+    ),
+    (
+        "choose",
+        "seen-by-all",
+        """
+def choose(agent, objects, attention, to_logits):
+    seen, weights = attention(agent[:, None], objects, objects)
+    both = agent + seen  # <-
+    return to_logits(both), weights[:, 0]
+""",
+    ),
+    (
+        "choose",
+        "side-by-side",
+        """
+def choose(agent, objects, attention, to_logits):
+    seen, weights = attention(agent[:, None], objects, objects)
+    both = torch.cat((agent, seen[:, 0]), dim=-1)  # <-
+    return to_logits(both), weights[:, 0]
+""",
+    ),
+    (
+        "cover",
+        "nothing-covered",
+        """
+def cover(policy, observations, step):
+    covered = observations  # <-
+    covered[:, step] = 0
+    before, after = policy(observations).softmax(-1), policy(covered).softmax(-1)
+    chosen = before.argmax(-1, keepdim=True)
+    return (before - after).gather(-1, chosen)[:, 0]
+""",
+    ),
+    (
+        "cover",
+        "step-removed",
+        """
+def cover(policy, observations, step):
+    covered = torch.cat((observations[:, :step], observations[:, step + 1 :]), dim=1)  # <-
+    before, after = policy(observations).softmax(-1), policy(covered).softmax(-1)
+    chosen = before.argmax(-1, keepdim=True)
+    return (before - after).gather(-1, chosen)[:, 0]
+""",
+    ),
+    (
+        "cover",
+        "episode-covered",
+        """
+def cover(policy, observations, step):
+    covered = observations.clone()
+    covered[step] = 0  # <-
+    before, after = policy(observations).softmax(-1), policy(covered).softmax(-1)
+    chosen = before.argmax(-1, keepdim=True)
+    return (before - after).gather(-1, chosen)[:, 0]
+""",
+    ),
+]
+
 
 def typed(text: str, name: str):
     """The function of this text, whose lines can be read, as those of a notebook's cell can."""
@@ -646,7 +784,7 @@ def typed(text: str, name: str):
     "exercise, name, bug, text",
     [("sinusoidal_table", "my_sinusoidal_table", *row) for row in TABLES]
     + [("rotate", "rotate", *row) for row in ROTATIONS]
-    + [(exercise, exercise, *row) for exercise, *row in PICTURES],
+    + [(exercise, exercise, *row) for exercise, *row in (*PICTURES, *AGENTS)],
     ids=lambda part: part if "\n" not in part else "",
 )
 def test_the_mistake_is_named_and_its_line_pointed_at(exercise, name, bug, text):

@@ -740,6 +740,103 @@ def test_no_probe_of_a_translator_raises_for_what_it_does(probe, model):
     assert not verdict and verdict.evidence and "\n" not in repr(verdict)
 
 
+# --- policies that see objects --------------------------------------------------------------------------
+
+ROOMS = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(2))  # the agent's row, and 4 objects
+
+
+class Looks(torch.nn.Module):
+    """A policy of one layer; with positions it knows which object comes first."""
+
+    def __init__(self, positions=None, dim=8):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding, self.layer = nn.Linear(4, dim), MultiHeadAttention(dim, 2)
+        self.to_logits, self.positions = nn.Linear(dim, 3), positions
+
+    def forward(self, observation):
+        x = self.embedding(observation)
+        x = x if self.positions is None else self.positions.embed(x)
+        seen, weights = self.layer(x[:, :1], x[:, 1:], x[:, 1:])
+        return self.to_logits((x[:, :1] + seen)[:, 0]), weights
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_policy_ignores_the_order_of_objects_in_any_precision(dtype):
+    verdict = probes.ignores_order(Looks().to(dtype), ROOMS.to(dtype))
+    assert repr(verdict) == "✓ ignores order: 4 objects in 3 other orders: the same logits"
+
+
+def test_a_policy_that_follows_the_order_is_told_by_how_much_and_in_which():
+    policy = Looks(SinusoidalEncoding(8))
+    verdict = probes.ignores_order(policy, ROOMS)
+    said = re.match(
+        r"a logit of room (\d) changed by (\S+) when its objects came as \[(.*)\]", verdict.evidence
+    )
+    order = [0, *(1 + int(i) for i in said[3].split(", "))]
+    off = (policy(ROOMS[:, order])[0] - policy(ROOMS)[0])[int(said[1])].abs().max()
+    assert number(off.detach()) == said[2]
+    orders = ([0, 4, 3, 2, 1], [0, 4, 1, 2, 3], [0, 2, 1, 3, 4])
+    assert off == max((policy(ROOMS[:, x])[0] - policy(ROOMS)[0]).abs().max() for x in orders)
+    rolled = probes.ignores_order(lambda rooms: policy(rooms)[0] + torch.randn(3, 3), ROOMS)
+    assert "is dropout, or another dice, on?" in rolled.evidence
+
+
+def test_a_policy_whose_choice_turns_is_told_so_and_the_probe_finds_what_turns_none():
+    first = probes.ignores_order(lambda rooms: rooms[:, 1, :2] * torch.tensor([1.0, -1]), ROOMS)
+    assert "and the choice turns from " in first.evidence
+    small = probes.ignores_order(lambda rooms: rooms.sum((1, 2))[:, None] + 1e-3 * rooms[:, -1, :1], ROOMS)
+    assert small.holds is False and "the choice" not in small.evidence
+
+
+def test_a_policy_for_which_some_orders_are_the_same_is_found_by_another():
+    in_a_ring = lambda rooms: (rooms[:, 1:] * rooms[:, 1:].roll(1, 1)).sum(1)  # noqa: E731
+    in_a_line = lambda rooms: (rooms[:, 2:] * rooms[:, 1:-1]).sum(1)  # noqa: E731
+    assert torch.allclose(in_a_ring(ROOMS), in_a_ring(ROOMS[:, [0, 4, 3, 2, 1]]))
+    assert probes.ignores_order(in_a_ring, ROOMS).holds is False
+    assert probes.ignores_order(in_a_line, ROOMS).holds is False
+    of_two = probes.ignores_order(lambda rooms: rooms[:, 1:].sum(1), ROOMS[:, :3])
+    assert of_two.evidence == "2 objects in 1 other order: the same logits"
+
+
+def test_rows_that_are_the_agents_own_stay():
+    assert probes.ignores_order(lambda rooms: rooms[:, 0], ROOMS)
+    assert not probes.ignores_order(lambda rooms: rooms[:, 0], ROOMS, own=0)
+    assert probes.ignores_order(lambda rooms: rooms[:, 0] + rooms[:, 1], ROOMS, own=2)
+    assert probes.ignores_order(lambda rooms: rooms[:, :2].sum(1), ROOMS, own=0).holds is False
+
+
+def test_what_cannot_be_asked_of_a_policy_is_said():
+    assert "1 object cannot be shuffled" in probes.ignores_order(Looks(), ROOMS[:, :2]).evidence
+    same = ROOMS[:, :1].expand(-1, 4, -1)
+    assert probes.ignores_order(Looks(), same).holds is None
+    for bad in (ROOMS[0], [[1.0]], None):
+        with pytest.raises(ValueError, match=r"^observation must have shape \(batch, rows, features\), got "):
+            probes.ignores_order(Looks(), bad)
+    with pytest.raises(ValueError, match=r"^own must be a whole number from 0 to 5, got 6"):
+        probes.ignores_order(Looks(), ROOMS, own=6)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        None,
+        3,
+        lambda rooms: None,
+        lambda rooms: 1 / 0,
+        lambda rooms: (),
+        lambda rooms: rooms,
+        lambda rooms: rooms[0],
+        lambda rooms: torch.full((3, 2), math.nan),
+        lambda rooms: torch.randn(3, 2),
+        lambda rooms: rooms[:, 0] > 0,
+    ],
+)
+def test_the_probe_of_a_policy_does_not_raise_for_what_it_does(policy):
+    verdict = probes.ignores_order(policy, ROOMS)
+    assert verdict.holds is False and verdict.evidence and "\n" not in repr(verdict)
+
+
 # ---------------------------------------------------------------- what is remembered
 
 

@@ -43,6 +43,11 @@ class Slip:
     rare: bool = False
 
 
+def slip(name: str, words: str, look_at: tuple, *variants: dict, why: str = "", rare: bool = False) -> Slip:
+    """A slip in the order in which a table of them reads best."""
+    return Slip(name, words, why, look_at, variants, rare)
+
+
 # Steps that are right must leave nothing that a right answer does not: what only these leave is taken for a
 # wrong number, and its line for the one to look at. So they are one expression, or written in C.
 _SOFTMAX = functools.partial(torch.softmax, dim=-1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from attention_core._saying import number
 from attention_core.agreement import SAME
 from attention_core.practice.exercise import Case, Exercise, Subject, Trial, random, same
-from attention_core.practice.recipes import Raised, Slip, bugs, telling
+from attention_core.practice.recipes import Raised, bugs, slip, telling
 from attention_core.probes import Verdict
 
 _LARGE = 60 * SAME  # how far apart right answers to scores of some hundreds may be
@@ -177,19 +177,15 @@ def _number_by_number(output: Tensor, shrunk: Tensor, weights: Tensor, value: Te
     return output * shrunk + met
 
 
-def _slip(name: str, words: str, look_at: tuple, *variants: dict, why: str = "", rare: bool = False) -> Slip:
-    return Slip(name, words, why, look_at, variants, rare)
-
-
 _SLIPS = (
-    _slip(
+    slip(
         "max-from-zero",
         "the largest score is never below 0 here; scores that all are below leave nothing",
         _TOP,
         {"top": lambda largest, scores: _top(largest, scores).clamp(min=0)},
         why="At scores of −200 each e^(score − 0) is 0. One begins with −∞, not with 0.",
     ),
-    _slip(
+    slip(
         "no-max",
         "the powers are of the scores themselves; they should be of score − largest",
         _WEIGHTS,
@@ -202,13 +198,13 @@ _SLIPS = (
         {"weigh": _unshifted},
         why="At scores of 200, e^score is infinite in float32.",
     ),
-    _slip(
+    slip(
         "number-by-number",
         "weights and values meet number by number; a row sums over its keys: weights @ value",
         _OUTPUT,
         {"mix": _number_by_number},
     ),
-    _slip(
+    slip(
         "max-of-the-tile",
         "the largest is that of this tile alone; it should be the larger of both",
         _TOP,
@@ -216,62 +212,62 @@ _SLIPS = (
         {"top": lambda largest, scores: _own(scores), "relative": lambda larger: larger},
         why="That is: torch.maximum(largest, …).",
     ),
-    _slip(
+    slip(
         "old-max",
         "it goes on with the old largest; a larger score of the tile must replace it",
         _TOP,
         {"top": lambda largest, scores: largest},
         {"top": lambda largest, scores: largest, "relative": lambda larger: larger},
     ),
-    _slip(
+    slip(
         "largest-not-returned",
         "the largest that is returned is the old one; the next tile needs the new",
         _RETURN,
         {"give": lambda larger, total, output, largest: (largest, total, output)},
     ),
-    _slip(
+    slip(
         "one-max-for-all",
         "all queries get one largest; each row has its own: amax(dim=-1, keepdim=True)",
         _TOP,
         {"top": lambda largest, scores: torch.maximum(largest, scores.max())},
         {"top": lambda largest, scores: torch.maximum(largest, scores.max()).amax((-2, -1), keepdim=True)},
     ),
-    _slip(
+    slip(
         "max-over-queries",
         "the largest is taken over the queries; it should be over the keys, dim=-1",
         _TOP,
         {"top": lambda largest, scores: torch.maximum(largest, scores.amax(-2, keepdim=True))},
         {"top": lambda largest, scores: torch.maximum(largest, scores.amax(-2).unsqueeze(-1))},
     ),
-    _slip(
+    slip(
         "total-not-rescaled",
         "the old total is not rescaled; it is still relative to the old largest",
         _TOTAL,
         {"add": lambda total, shrunk, weights: total + weights.sum(-1, keepdim=True)},
         why="When the largest rises, all that was added up shrinks by e^(old − new).",
     ),
-    _slip(
+    slip(
         "output-not-rescaled",
         "the old output is not rescaled; it is still relative to the old largest",
         _OUTPUT,
         {"mix": lambda output, shrunk, weights, value: output + weights @ value},
         why="When the largest rises, all that was added up shrinks by e^(old − new).",
     ),
-    _slip(
+    slip(
         "not-rescaled",
         "what was known is not rescaled; when the largest rises, it shrinks by e^(old − new)",
         (*_TOTAL, *_OUTPUT),
         {"shrink": _ones},
         rare=True,
     ),
-    _slip(
+    slip(
         "upside-down",
         "what was known grows by e^(new − old); it should shrink by e^(old − new)",
         _SHRUNK,
         {"shrink": lambda largest, reference, scores: (reference - largest).exp()},
         rare=True,
     ),
-    _slip(
+    slip(
         "factor-without-exp",
         "the factor is old − new itself; it should be e to the power of that",
         _SHRUNK,
@@ -280,7 +276,7 @@ _SLIPS = (
         {"shrink": lambda largest, reference, scores: reference - largest},
         rare=True,
     ),
-    _slip(
+    slip(
         "new-rescaled",
         "the factor is given to the new part; it is what was known that shrinks",
         (*_TOTAL, *_OUTPUT),
@@ -290,7 +286,7 @@ _SLIPS = (
         },
         rare=True,
     ),
-    _slip(
+    slip(
         "all-rescaled",
         "the factor is given to both parts; the new part is relative to the new largest already",
         (*_TOTAL, *_OUTPUT),
@@ -300,7 +296,7 @@ _SLIPS = (
         },
         rare=True,
     ),
-    _slip(
+    slip(
         "tile-not-rescaled",
         "the tile's powers are relative to its own largest, and stay so",
         _WEIGHTS,
@@ -309,7 +305,7 @@ _SLIPS = (
         why="Take both relative to the new largest: e^(score − new).",
         rare=True,
     ),
-    _slip(
+    slip(
         "divided",
         "the output is divided by the total at each tile; that comes once, when all tiles are in",
         (r"/", *_OUTPUT),
@@ -318,7 +314,7 @@ _SLIPS = (
         {"finish": lambda output, total: (output / total).nan_to_num(0)},
         why="What is divided cannot be added to: it no longer knows how much it weighs.",
     ),
-    _slip(
+    slip(
         "softmax-in-the-tile",
         "the tile gets a softmax of its own; its weights should be e^(score − largest)",
         (r"softmax", *_WEIGHTS),
@@ -327,35 +323,35 @@ _SLIPS = (
         why="A softmax of a part sums to 1, however little that part counts.",
         rare=True,
     ),
-    _slip(
+    slip(
         "no-exp",
         "the weights are score − largest itself; they should be e to the power of that",
         _WEIGHTS,
         {"weigh": lambda scores, reference: scores - reference},
         rare=True,
     ),
-    _slip(
+    slip(
         "total-forgotten",
         "the total is that of this tile alone; the old one belongs to it",
         _TOTAL,
         {"add": lambda total, shrunk, weights: weights.sum(-1, keepdim=True)},
         rare=True,
     ),
-    _slip(
+    slip(
         "output-forgotten",
         "the output is that of this tile alone; the old one belongs to it",
         _OUTPUT,
         {"mix": lambda output, shrunk, weights, value: weights @ value},
         rare=True,
     ),
-    _slip(
+    slip(
         "old-forgotten",
         "what comes out knows this tile alone; what was known before belongs to it",
         (*_TOTAL, *_OUTPUT),
         {"shrink": lambda largest, reference, scores: torch.zeros_like(largest)},
         rare=True,
     ),
-    _slip(
+    slip(
         "tile-forgotten",
         "the tile's keys are not added; a tile brings e^(score − largest) of each",
         _TOTAL,
@@ -367,14 +363,14 @@ _SLIPS = (
         {"mix": lambda output, shrunk, weights, value: output * shrunk},
         rare=True,
     ),
-    _slip(
+    slip(
         "mean-for-sum",
         "the total gets the mean of the tile's weights; it should get their sum",
         (r"mean", *_TOTAL),
         {"add": lambda total, shrunk, weights: total * shrunk + weights.mean(-1, keepdim=True)},
         rare=True,
     ),
-    _slip(
+    slip(
         "sum-of-all-rows",
         "the total gets the weights of all queries; each row has its own sum",
         _TOTAL,
@@ -383,7 +379,7 @@ _SLIPS = (
         why="That is: weights.sum(dim=-1, keepdim=True).",
         rare=True,
     ),
-    _slip(
+    slip(
         "keepdim-forgotten",
         "a row's largest, or its sum, has lost its last axis, and meets other rows: keepdim=True",
         _TOTAL,
@@ -392,7 +388,7 @@ _SLIPS = (
         why="total is (n_q, 1), as largest is.",
         rare=True,
     ),
-    _slip(
+    slip(
         "values-unweighted",
         "the tile's values are added as they are; each counts e^(score − largest)",
         _OUTPUT,
@@ -400,7 +396,7 @@ _SLIPS = (
         {"mix": lambda output, shrunk, weights, value: output * shrunk + value.mean(-2, keepdim=True)},
         rare=True,
     ),
-    _slip(
+    slip(
         "scores-for-weights",
         "the values are weighed by the scores; they should be by e^(score − largest)",
         _OUTPUT,
@@ -411,7 +407,7 @@ _SLIPS = (
         },
         rare=True,
     ),
-    _slip(
+    slip(
         "scaled-again",
         "the scores are divided by a root once more; they come scaled",
         (r"sqrt|\*\*", *_WEIGHTS),
@@ -419,14 +415,14 @@ _SLIPS = (
         {"hide": lambda scores: scores / math.sqrt(scores.shape[-1])},
         rare=True,
     ),
-    _slip(
+    slip(
         "masked-as-low",
         "−∞ is made a low number, so a row that sees nothing counts each of its keys as 1",
         (r"clamp|nan_to_num|where|masked_fill|1e|finfo", *_TOP),
         *map(_low, (-1e4, -1e9, -1e30, torch.finfo(torch.float32).min)),
         why="e^(low − low) is 1. What may not be seen has weight 0, and its row a total of 0.",
     ),
-    _slip(
+    slip(
         "nan-row",
         "a row that has seen nothing gets NaN: −∞ − (−∞); it should stay −∞, 0 and 0",
         (r"exp", *_TOP),
@@ -441,14 +437,14 @@ _SLIPS = (
         },
         why="Subtract 0 where the largest is still −∞: e^(−∞ − 0) is 0.",
     ),
-    _slip(
+    slip(
         "other-order",
         "the three come back in another order; it should be largest, total, output",
         _RETURN,
         *(_given_back(*order) for order in itertools.permutations(range(3)) if order != (0, 1, 2)),
         rare=True,
     ),
-    _slip(
+    slip(
         "output-alone",
         "one thing is returned; return all three: largest, total, output",
         _RETURN,

@@ -174,8 +174,8 @@ def _note_precision(happened: Happened, made) -> None:
     happened.precision = logits.dtype
 
 
-def _as_number(loss) -> Tensor:
-    """The loss that a step returned. Raises: Stop, if it is none."""
+def one_number(loss):
+    """The loss, if it is one thing of one number. Raises: Stop."""
     if loss is None:
         raise Stop("wrong", "it returns nothing: is the return missing?", bug="no-return")
     if isinstance(loss, tuple | list):
@@ -184,6 +184,12 @@ def _as_number(loss) -> Tensor:
     if isinstance(loss, Tensor) and loss.numel() != 1:
         said = "it should return one number, the loss; it returned a tensor of shape {shape}"
         raise Stop("wrong", said, bug="not-one-number", shape=tuple(loss.shape))
+    return loss
+
+
+def _as_number(loss) -> Tensor:
+    """The loss that a step returned. Raises: Stop, if it is none."""
+    loss = one_number(loss)
     try:
         return torch.tensor(float(loss.detach() if isinstance(loss, Tensor) else loss))
     except (TypeError, ValueError, RuntimeError):
