@@ -242,6 +242,18 @@ def patches_alone(features, class_token, positions, blocks):
     return tokens, blocks(features + positions)[:, 0]
 
 
+@known("blocks-with-class-token-alone")
+def the_class_token_by_itself(features, class_token, positions, blocks):
+    tokens = torch.cat((front(class_token, features), features + positions), dim=1)
+    return tokens, blocks(tokens[:, :1])[:, 0]
+
+
+@known("blocks-with-class-token-alone")
+def word_0_before_the_blocks(features, class_token, positions, blocks):
+    tokens = torch.cat((front(class_token, features), features + positions), dim=1)
+    return tokens, blocks(tokens[:, 0])
+
+
 @known("all-words-returned")
 def all_words(features, class_token, positions, blocks):
     tokens = torch.cat((front(class_token, features), features + positions), dim=1)

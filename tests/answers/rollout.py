@@ -285,6 +285,14 @@ def from_the_second_on(weights):
     return rolled
 
 
+@known("a-layer-left-out")
+def as_if_the_first_were_in_already(weights):
+    rolled = torch.eye(weights[0].shape[-1])
+    for layer in weights[1:]:
+        rolled = mixed(layer) @ rolled
+    return rolled
+
+
 @known("a-layer-twice")
 def begins_with_the_first_and_takes_it_again(weights):
     rolled = mixed(weights[0])

@@ -84,6 +84,13 @@ def pixels_before_the_grid(images, size):
 
 
 @known("grid-and-pixels-exchanged")
+def cut_the_wrong_way_and_moved_as_if_right(images, size):
+    b, c, h, w = images.shape
+    x = images.reshape(b, c, size, h // size, size, w // size)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(b, -1, c * size**2)
+
+
+@known("grid-and-pixels-exchanged")
 def moved_the_pixels_to_the_front(images, size):
     b, c, h, w = images.shape
     x = images.reshape(b, c, h // size, size, w // size, size)

@@ -114,6 +114,11 @@ def _as_it_is(a: Tensor) -> Tensor:
     return a
 
 
+def _none(weights: list[Tensor]) -> list[Tensor]:
+    """No layer: everything stays as it is."""
+    return [torch.eye(weights[0].shape[-1])[None]]
+
+
 def _other_way(steps: list[Tensor]) -> Tensor:
     return functools.reduce(torch.matmul, steps)
 
@@ -168,6 +173,8 @@ _SLIPS = (
           {"layers": lambda weights: weights[:1], "mix": _as_it_is}),
     slip("a-layer-left-out", "a layer is left out, the first or the last; all should be multiplied",
           (r"\[1:\]|\[:-1\]|range", *_LAYERS), {"layers": lambda weights: weights[1:] or weights},
+          {"layers": lambda weights: weights[1:] or _none(weights)},
+          {"layers": lambda weights: weights[:-1] or _none(weights)},
           {"layers": lambda weights: weights[:-1] or weights}, rare=True),
     slip("a-layer-twice", "one layer counts twice: what it begins with is multiplied once more",
           _LAYERS, {"layers": lambda weights: [weights[0], *weights]},

@@ -176,6 +176,7 @@ _BUGS = (
         *(_laid(_RIGHT, cut) for cut in (_apart, _rows_apart, _columns_apart)),
         _laid("byxcrk", natural=True),
         _laid("byxcrk"),
+        *(_laid("byxcrk", cut) for cut in (_apart, _rows_apart, _columns_apart)),
         why="The last of the two axes counts pixels that are neighbours.",
         look_at=_ORDER,
     ),
