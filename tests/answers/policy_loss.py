@@ -262,6 +262,11 @@ def two_mistakes(logits, actions, returns, values, alive):
     return (taken(logits, actions) * returns)[alive].mean()
 
 
+@known("uphill")
+def at_two_stages(logits, actions, returns, values, alive):
+    return (taken(logits, actions) * (returns - values).detach()).mean()
+
+
 @known("nothing-to-learn")
 def a_plain_number(logits, actions, returns, values, alive):
     loss = -(taken(logits, actions) * (returns - values))[alive].mean()

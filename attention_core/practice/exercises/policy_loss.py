@@ -55,7 +55,7 @@ def _loss(
     values; shape: what else is made of it. mean: of the terms and alive. beside: what else is in the loss.
     """
     taken = take(likely(logits), actions)
-    better = shape(advantage(returns, values).detach(), alive)
+    better = shape(advantage(returns, values), alive)
     loss = times * mean(taken * better, alive)
     loss = loss if beside is None else loss + beside(logits, returns - values, alive)
     return loss.reshape(1)
