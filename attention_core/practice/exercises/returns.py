@@ -170,16 +170,13 @@ def _same_for_all(made: Tensor) -> Tensor:
     return _first(made).expand_as(made).clone()
 
 
-def _spread(x: Tensor, beside: float = 0.0, **options) -> Tensor:
-    return x.std(**options) + beside
-
-
 def _normalised(beside: float, over: tuple | None, unbiased: bool) -> dict:
-    options = {"unbiased": unbiased} if over is None else {"unbiased": unbiased, "dim": over, "keepdim": True}
-
     def finish(made: Tensor, *_) -> Tensor:
-        mean = made.mean() if over is None else made.mean(over, keepdim=True)
-        return (made - mean) / _spread(made, beside, **options)
+        axes = tuple(range(made.ndim)) if over is None else over
+        mean = made.mean(axes, keepdim=True)
+        squares = ((made - mean) ** 2).sum(axes, keepdim=True)
+        numbers = made.numel() // mean.numel()
+        return (made - mean) / ((squares / (numbers - unbiased)).sqrt() + beside)  # of one alone: 0 ÷ 0
 
     return _finished(finish)
 
