@@ -289,3 +289,53 @@ def test_the_page_goes_on_after_trainings_of_two_steps_and_with_no_answer_that_w
     run(book)
     (said,) = cell_named(book, "hook-count").outputs
     assert "nearly all: False" in said.text and said.text.endswith("typed: \n")
+
+
+VISION = {  # exercise, answer, a cell that lives on with it, and what holds there afterwards
+    "writes into its pictures": (
+        "cut",
+        """def to_patches(images, size):
+    made = vision.to_patches(images.clone(), size)
+    images.zero_()
+    return made""",
+        "run-shuffle",
+        "bool(unseen.images.sum() > 0 and same)",
+    ),
+    "writes into its layers": (
+        "rollout",
+        """def rollout(weights):
+    for layer in weights:
+        layer += torch.eye(layer.shape[-1])
+    return weights[-1].mean(0)""",
+        "dare-rollout",
+        "bool((of_last.sum(-1) < 1.01).all() and share == share)",
+    ),
+    "leaves": (
+        "rollout",
+        "def rollout(weights):\n    exit()",
+        "dare-rollout",
+        "share != share and not get_ipython().exit_now",
+    ),
+    "never ends": (
+        "rollout",
+        "def rollout(weights):\n    while True:\n        pass",
+        "dare-rollout",
+        "share != share",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", VISION)
+@pytest.mark.timeout(300)
+def test_a_cut_or_a_rollout_that_breaks_things_leaves_the_lesson_on_pictures_as_it_was(how, run):
+    exercise, answer, asked, holds = VISION[how]
+    book = read("07_vision.ipynb")
+    cell_named(book, f"exercise-{exercise}").source = f"from attention_core import vision\n\n\n{answer}"
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+    cell_named(book, asked).source += f"\nprint('it holds:', {holds})"
+    book.cells = needed(book, [asked])
+    run(book)
+    outputs = cell_named(book, asked).outputs
+    assert "it holds: True" in "".join(output.get("text", "") for output in outputs), outputs
