@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -713,3 +715,30 @@ def test_the_page_is_heard_while_the_cell_is_running(kernel):
     name = kernel.run("print(view.panel._fixed['view'])").strip()
     said = kernel.run("loop(2000)", lambda: kernel.call_as_the_page_does({"view": name, "stop": True}))
     assert said == "stopped True\n"
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+import torch
+from attention_core import TinyTransformer
+from attention_core.live import TrainingView
+
+model = TinyTransformer(5, dim=8, num_heads=2)
+def stop():
+    while "sympy.polys" not in sys.modules:  # sympy.core is there, and sympy does not know it yet
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=stop).start()
+try:
+    TrainingView(model, torch.tensor([[1, 2]]))
+except KeyboardInterrupt:
+    print("interrupted")
+torch.optim.Adam(model.parameters())
+import sympy
+print("whole:", hasattr(sympy, "core") and "torch._dynamo" in sys.modules)
+"""
+
+
+def test_an_interrupt_before_the_first_step_leaves_a_kernel_that_can_train():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["interrupted", "whole: True"], done.stderr[-2000:]

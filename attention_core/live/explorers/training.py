@@ -1,5 +1,6 @@
 """Watching a transformer learn: its curves and the map of one fixed input, while the loop is running."""
 
+import importlib
 import signal
 import threading
 import time
@@ -82,6 +83,7 @@ class TrainingView(Explorer):
         answer: Tensor | None = None,
         allowed: Tensor | None = None,
     ):
+        _loaded_whole("torch._dynamo")
         self.record = Recorder(model, probe, words=words, answer=answer)
         AttentionMap(self.record.latest.weights[0], allowed=allowed)  # raises ValueError if it does not fit
         self._allowed = allowed
@@ -386,3 +388,14 @@ def _steps(n: int) -> str:
 
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def _loaded_whole(module: str) -> None:
+    """Load what torch loads, for a second, when the first optimiser is made.
+
+    *Interrupt* comes to the main thread alone: there it would leave half of that, and nothing could be
+    trained any more.
+    """
+    loading = threading.Thread(target=importlib.import_module, args=(module,))
+    loading.start()
+    loading.join()
