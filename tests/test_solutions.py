@@ -105,6 +105,13 @@ def test_the_folded_solutions_pass_every_check(name, run):
     assert said and all(text.startswith("✓") for text in said.values()), said
 
 
+def shorten(book: NotebookNode) -> None:
+    """Trainings of two steps: enough to go through them."""
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+
+
 def needed(book: NotebookNode, names: list[str]) -> list[NotebookNode]:
     """These cells, and all before them that bind a name which they, or what they need, read.
 
@@ -248,9 +255,7 @@ def test_a_dared_look_up_that_cannot_be_trained_is_said_in_words(how, run):
     cell_named(
         book, "exercise-look-up"
     ).source = f"def look_up(states, memory, allowed=None):\n    {TRIED[how]}"
-    for cell in book.cells:
-        if cell.cell_type == "code":
-            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+    shorten(book)
     book.cells = needed(book, ["dare-look-up"])
     run(book)
     result = cell_named(book, "dare-look-up").outputs[-1]
@@ -278,9 +283,7 @@ def test_the_page_goes_on_with_an_answer_in_a_style_of_its_own(style, run):
 def test_the_page_goes_on_after_trainings_of_two_steps_and_with_no_answer_that_works(run):
     """Nothing is right then, and nothing may be divided by that; what was typed stays."""
     book = read("05_language.ipynb")
-    for cell in book.cells:
-        if cell.cell_type == "code":
-            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+    shorten(book)
     for name in exercises(book):
         stub = cell_named(book, f"exercise-{name}")
         stub.source = stub.source.replace("...", "raise ValueError('no {braces}')")
@@ -331,9 +334,7 @@ def test_a_cut_or_a_rollout_that_breaks_things_leaves_the_lesson_on_pictures_as_
     exercise, answer, asked, holds = VISION[how]
     book = read("07_vision.ipynb")
     cell_named(book, f"exercise-{exercise}").source = f"from attention_core import vision\n\n\n{answer}"
-    for cell in book.cells:
-        if cell.cell_type == "code":
-            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+    shorten(book)
     cell_named(book, asked).source += f"\nprint('it holds:', {holds})"
     book.cells = needed(book, [asked])
     run(book)
@@ -344,9 +345,7 @@ def test_a_cut_or_a_rollout_that_breaks_things_leaves_the_lesson_on_pictures_as_
 @pytest.mark.timeout(300)
 def test_nothing_is_revealed_of_pictures_after_trainings_of_two_steps(run):
     book = read("07_vision.ipynb")
-    for cell in book.cells:
-        if cell.cell_type == "code":
-            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+    shorten(book)
     names = [f"reveal-{what}" for what in ("where", "hide", "positions", "shuffle", "last")]
     book.cells = needed(book, names)
     run(book)
