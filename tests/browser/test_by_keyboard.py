@@ -1,4 +1,4 @@
-"""Every explorer from start to end by keyboard alone, in a real JupyterLab; then by touch."""
+"""Every explorer from start to end by keyboard alone, in a real JupyterLab."""
 
 import io
 import itertools
@@ -441,36 +441,3 @@ def test_a_forbidden_cell_is_hatched_not_only_coloured(notebook, keys, theme):
     low, high = np.quantile(forbidden, (0.05, 0.95))
     assert (high + 0.05) / (low + 0.05) > 3  # lines and ground: WCAG 2.2, 1.4.11
     assert np.ptp(zero) < 0.02  # one that may look, and gives nothing, is plain
-
-
-# ---------------------------------------------------------------- by touch
-
-
-def test_a_tap_reads_a_cell_a_second_one_pins_and_a_third_frees(lab, chromium):
-    context = chromium.new_context(viewport={"width": 820, "height": 1000}, has_touch=True)
-    notebook = Notebook(context, lab, lab.write("touch.ipynb", CELLS[:1]))
-    try:
-        notebook.run_all()
-        box = notebook.widget(".jp-OutputArea-output:has(.ah)")
-        grid = box.get_by_role("grid")
-        expect(grid).to_have_attribute("aria-rowcount", "6")
-        grid.scroll_into_view_if_needed()
-        pinned = lambda: notebook.execute("print(explorer.heatmap.pinned)")  # noqa: E731
-
-        def tap(row: int, column: int) -> None:
-            at = grid.bounding_box()
-            x, y = at["x"] + (column + 0.5) * at["width"] / 6, at["y"] + (row + 0.5) * at["height"] / 6
-            notebook.page.touchscreen.tap(x, y)
-
-        tap(5, 1)
-        expect(box.locator(".ah-say")).to_contain_text("“mat” gives")
-        expect(box.locator(".ah-say")).to_contain_text("to “cat”")
-        assert pinned() == "[]\n"
-        tap(5, 1)
-        until(pinned, lambda rows: rows == "[5]\n")
-        tap(5, 1)
-        until(pinned, lambda rows: rows == "[]\n")
-        assert notebook.errors == []
-    finally:
-        notebook.close()
-        context.close()
