@@ -24,6 +24,7 @@ from attention_core.live.widget import projector
 
 __all__ = [
     "SHADES",
+    "AgentExplorer",
     "AttentionHeatmap",
     "AttentionMap",
     "Cells",
@@ -51,3 +52,12 @@ __all__ = [
     "Words",
     "projector",
 ]
+
+
+def __getattr__(name: str):
+    """The explorer of agents when it is asked for: it brings Gymnasium, which nobody else needs."""
+    if name == "AgentExplorer":
+        from attention_core.live.explorers.agent import AgentExplorer
+
+        return AgentExplorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_SIDE, MOST_CELLS = 512, 1024  # pixels of a side, and cells: of more none can be seen
 TINT, FULLEST = "#2f95ff", 0.45  # as in picture.css: the same on light and dark; what is below can be read
+LINE, THICKEST = "#1769c4", 0.3  # of a weight of 1, in sides of a cell
+LEAST = 0.005  # weights below have neither number nor line
 CHOSEN, MARK = "#ff7a1a", "#ffd54a"
 GESTURES = ("cell", "pixel")
 
@@ -46,6 +48,8 @@ class Pixels:
         weights: one a cell, row by row, from 0, clear, to 1, tinted; NaN is no number. None tints nothing.
         hidden: cells that are hatched. chosen: the one with a line around it. marked: those with a dot.
         names: of the cells, "patch 0", … unless given.
+        looker: the cell of who looks. Weights are then lines from there, as thick as they are large, and no
+            tints; NaN is the weight of a cell at which nobody can look.
         by: what the reader's hand takes: a "cell", which it chooses, or drags from; or a "pixel", which it
             paints.
         said: a sentence above it, in which `**bold**` is bold. hint: what a hand can do, below.
@@ -62,6 +66,7 @@ class Pixels:
     chosen: int | None = None
     marked: Collection[int] = ()
     names: Sequence[str] | None = None
+    looker: int | None = None
     by: str = "cell"
     said: str = ""
     hint: str = ""
@@ -84,8 +89,10 @@ class Pixels:
             raise ValueError(f"there are {n} cells but {len(self.names)} names")
         if self.by not in GESTURES:
             raise ValueError(f"by must be one of {', '.join(GESTURES)}, got {self.by!r}")
-        chosen = () if self.chosen is None else (self.chosen,)
-        for what, cells in (("hidden", self.hidden), ("chosen", chosen), ("marked", self.marked)):
+        one = {
+            name: () if (cell := getattr(self, name)) is None else (cell,) for name in ("chosen", "looker")
+        }
+        for what, cells in {"hidden": self.hidden, "marked": self.marked, **one}.items():
             if wrong := [cell for cell in cells if cell not in range(n)]:
                 raise ValueError(f"{what}: there is no cell {wrong[0]} among {n}")
         names = self.names or [f"patch {i}" for i in range(n)]
@@ -109,6 +116,30 @@ class Pixels:
         (rows, columns), (height, width) = self.grid, self.image.shape[1:]
         high, wide = height / rows, width / columns
         return cell % columns * wide, cell // columns * high, wide, high
+
+    @property
+    def lines(self) -> list[tuple[float, ...]]:
+        """From the looker to each cell with a weight that counts: x and y, in pixels, of where a line begins,
+        whither it bends and where it ends, and how thick it is.
+
+        Within a row it is an arc above what lies between.
+        """
+        if self.looker is None or self.weights is None:
+            return []
+        x0, y0, wide, high = self.box(self.looker)
+        found, side = [], min(wide, high)
+        for cell, w in enumerate(self.weights):
+            if cell == self.looker or not w >= LEAST:  # NaN is not
+                continue
+            x1, y1, *_ = self.box(cell)
+            start = np.array((x0 + wide / 2, y0 + high / 2))
+            end = np.array((x1 + wide / 2, y1 + high / 2))
+            bend = (start + end) / 2
+            if y0 == y1:
+                bend[1] -= min(0.3 * abs(x1 - x0), 2.4 * high, 2 * y0 + 0.8 * high)  # the arc stays within
+            start, end = (a + 0.4 * side * (bend - a) / np.hypot(*(bend - a)) for a in (start, end))
+            found.append((*start, *bend, *end, THICKEST * side * min(1.0, w)))
+        return [tuple(map(float, line)) for line in found]
 
 
 def image_of(image: Any) -> np.ndarray:
@@ -168,6 +199,9 @@ class Picture(View):
             "said": content.said,
             "hint": content.hint,
             "means": [content.hidden_means, content.marked_means],
+            "lines": None
+            if content.looker is None
+            else [[round(x, 2) for x in line] for line in content.lines],
             "handle": (handle := content.handle)
             and {
                 "cells": [*handle.cells],
@@ -223,7 +257,7 @@ class Picture(View):
         for cell in range(len(shown.names)):
             x, y, wide, high = shown.box(cell)
             w = None if shown.weights is None else shown.weights[cell]
-            share = 0.0 if w is None or w != w else min(1.0, max(0.0, w))
+            share = 0.0 if w is None or w != w or shown.looker is not None else min(1.0, max(0.0, w))
             hidden = cell in shown.hidden
             ax.add_patch(
                 Rectangle(
@@ -232,11 +266,18 @@ class Picture(View):
                     hatch="////" if hidden else None,
                 )
             )  # fmt: skip
-            if hidden or w is None or len(shown.names) > 64:
+            nobody = w is None or (w != w and shown.looker is not None)
+            if hidden or nobody or len(shown.names) > 64:
                 continue
             if text := still.number(w):
                 here = ax.text(x + 0.95 * wide, y + 0.93 * high, text, ha="right", va="bottom", fontsize=7)
                 here.set(color="w", in_layout=False, bbox={"facecolor": "k", "alpha": 0.6, "lw": 0, "pad": 1})
+        size = ax.get_window_extent().height * 72 / ax.figure.dpi / height  # points of a pixel
+        share = np.linspace(0, 1, 16)[:, None]
+        for *points, thick in shown.lines:
+            start, bend, end = np.reshape(points, (3, 2))
+            x, y = ((1 - share) ** 2 * start + 2 * share * (1 - share) * bend + share**2 * end).T
+            ax.plot(x, y, color=LINE, lw=max(0.6, size * thick), alpha=0.75, solid_capstyle="round")
         for cell in shown.marked:
             x, y, wide, high = shown.box(cell)
             ax.plot(x + 0.12 * wide, y + 0.12 * high, "o", ms=6, mfc=MARK, mec="k", mew=0.8)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from attention_core._checks import check_whole
-from attention_core.worlds.pixels import FLOOR, GOLD, INK, LINE, Canvas
+from attention_core.worlds.pixels import CELL, FLOOR, GOLD, INK, LINE, Canvas
 from attention_core.worlds.world import States, World, check_numbers, check_shape
 
 _CUE = "#0072b2"  # Okabe and Ito's blue, which the colour-blind tell from the rest
@@ -141,15 +141,15 @@ class Corridors(States):
         right = (actions == self.pays) & ~self.over
         return replace(self, chosen=torch.where(self.over, self.chosen, actions)), rewards + right
 
-    def picture(self, index: int = 0) -> np.ndarray:
+    def picture(self, index: int = 0, cell: int = CELL) -> np.ndarray:
         """One of them, drawn: walked from left to right, so that the left arm is above and the right below.
 
-        A triangle is the cue and points to the arm that pays, a yellow disc is what it pays, a darker cell is
-        more noise, and the ring is the agent.
+        cell: pixels of a cell's side. A triangle is the cue and points to the arm that pays, a yellow disc is
+        what it pays, a darker cell is more noise, and the ring is the agent.
         """
         one = self[index]
         pays, chosen, end = int(one.pays), int(one.chosen), self.length + 1
-        canvas = Canvas(3, end + 1, LINE)
+        canvas = Canvas(3, end + 1, LINE, cell)
         for step, seen in enumerate(one.episode[0]):
             canvas.fill(1, step, 1 - 0.5 * float(seen[3]))
         for row in (0, 2):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from attention_core._checks import check_whole
-from attention_core.worlds.pixels import FLOOR, INK, LINE, Canvas
+from attention_core.worlds.pixels import CELL, FLOOR, INK, LINE, Canvas
 from attention_core.worlds.world import States, World, check_numbers
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}  # (rows, columns), as actions count
@@ -177,12 +177,12 @@ class Rooms(States):
         wrong = (after._touched() & ~after.is_wanted).any(-1)
         return after, (after.terminated.float() - 0.2 * wrong - 0.02) * going
 
-    def picture(self, index: int = 0) -> np.ndarray:
-        """One of them, drawn: the agent is a ring around the colour that it wants."""
+    def picture(self, index: int = 0, cell: int = CELL) -> np.ndarray:
+        """One of them, drawn: the agent is a ring around the colour that it wants. cell: pixels of a side."""
         one, colours = self[index], list(COLOURS.values())
-        canvas = Canvas(self.size, self.size, LINE)
-        for cell in range(self.size**2):
-            canvas.fill(*divmod(cell, self.size), FLOOR)
+        canvas = Canvas(self.size, self.size, LINE, cell)
+        for place in range(self.size**2):
+            canvas.fill(*divmod(place, self.size), FLOOR)
         for row, column, colour, kind in one.objects[0].tolist():
             canvas.put(row, column, KINDS[kind], colours[colour])
         row, column = one.agents[0].tolist()

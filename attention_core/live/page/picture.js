@@ -40,6 +40,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   let marks = [];
   /** @type {SVGElement[]} */
   let outlines = [];
+  let lines = shape("g", svg);
 
   const frameNow = () => /** @type {Frame} */ (model.get("_frame"));
   const there = () => Boolean(model.get("_frame").size);
@@ -91,6 +92,8 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
         number: Math.min(w, h) < ROOM_FOR_NUMBER ? null : shape("text", svg, { class: "pc-number", x: box.x + w - 3, y: box.y + h - 4 }),
       };
     });
+    lines = shape("g", svg, { class: "pc-lines", transform: `scale(${scale})` });
+    svg.append(...marks.flatMap(({ number }) => number ?? [])); // a line hides none
     outlines = ["pc-rim", "pc-chosen"].map((name) => shape("rect", svg, { class: name, width: w, height: h }));
     const [downs, across] = handGrid(frame);
     const focused = grid.contains(document.activeElement);
@@ -251,12 +254,17 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
       const { tint, hatched, dot, number } = marks[i];
       const w = frame.weights?.[i] ?? 0;
       const hidden = frame.hidden.includes(i);
-      tint.style.fillOpacity = `calc(var(--pc-fullest) * ${hidden ? 0 : within(w, 0, 1)})`;
+      tint.style.fillOpacity = `calc(var(--pc-fullest) * ${hidden || frame.lines ? 0 : within(w, 0, 1)})`;
       hatched.style.display = hidden ? "" : "none";
       dot.style.display = frame.marked.includes(i) ? "" : "none";
-      const text = frame.weights && !hidden ? inCell(frame.weights[i] ?? NaN) : "";
+      const nobody = !frame.weights || (frame.lines && frame.weights[i] === null);
+      const text = hidden || nobody ? "" : inCell(frame.weights?.[i] ?? NaN);
       if (number && number.textContent !== text) number.textContent = text;
     });
+    lines.replaceChildren();
+    for (const [x0, y0, x, y, x1, y1, thick] of frame.lines ?? []) {
+      shape("path", lines, { class: "pc-line-of-weight", d: `M${x0} ${y0}Q${x} ${y} ${x1} ${y1}`, "stroke-width": Math.max(0.8 / scale, thick) });
+    }
     for (const line of outlines) {
       line.style.display = frame.chosen === null ? "none" : "";
       if (frame.chosen !== null) set(line, { x: marks[frame.chosen].tint.getAttribute("x") ?? 0, y: marks[frame.chosen].tint.getAttribute("y") ?? 0 });

@@ -18,6 +18,7 @@ import { inCell, weight, within } from "./numbers.js";
  * @property {string} said see marked.js
  * @property {string} hint
  * @property {[hidden: string, marked: string]} means
+ * @property {number[][] | null} lines in place of tints: x and y of start, bend and end in pixels, and how thick
  * @property {Handle | null} handle
  */
 
@@ -26,6 +27,7 @@ import { inCell, weight, within } from "./numbers.js";
 /** @typedef {{ row: number, column: number }} Place of a cell, or of a pixel */
 /** @typedef {{ chosen?: number, dragged?: [number, number], painted?: [number, number][] }} Wish */
 export const LARGEST = 264; // px, of the longer side: beside a map, on a slide
+const WIDEST = 600; // of one that is flat, and has the slide's width
 
 /**
  * Rows and columns of what a hand takes.
@@ -38,7 +40,8 @@ export const handGrid = ({ by, grid, size }) => (by === "pixel" ? size : grid);
  * @param {[height: number, width: number]} size @param {number} room px
  */
 export function scaleOf([height, width], room) {
-  const most = Math.min(LARGEST / Math.max(height, width), room / width);
+  const longest = width > 2 * height ? WIDEST : LARGEST;
+  const most = Math.min(longest / Math.max(height, width), room / width);
   return most >= 1 ? Math.floor(most) : most;
 }
 
@@ -83,7 +86,7 @@ export function merged(first, last) {
  * @param {Frame} frame @param {Place} place
  */
 export function nameOf(frame, { row, column }) {
-  const { by, grid, names, weights, hidden, chosen, marked, means, size } = frame;
+  const { by, grid, names, weights, hidden, chosen, marked, means, size, lines } = frame;
   if (by === "pixel") {
     const at = 3 * (row * size[1] + column);
     const [r, g, b] = bytes(frame.pixels).subarray(at, at + 3);
@@ -91,8 +94,9 @@ export function nameOf(frame, { row, column }) {
   }
   const cell = row * grid[1] + column;
   const w = weights && weights[cell];
+  const nobody = lines && w === null; // can look there
   return [
-    weights && !hidden.includes(cell) ? `${names[cell]}: weight ${weight(w ?? NaN)}` : names[cell],
+    weights && !nobody && !hidden.includes(cell) ? `${names[cell]}: weight ${weight(w ?? NaN)}` : names[cell],
     hidden.includes(cell) && means[0], chosen === cell && "chosen", marked.includes(cell) && means[1],
   ].filter(Boolean).join(", ");
 }
