@@ -13,6 +13,7 @@ from attention_core.worlds import COLOURS, KINDS, MOVES, Corridors, Rooms
 from attention_core.worlds.pixels import CELL
 
 ARMS = ("left", "right")
+SIGNS = {"disc": "●", "square": "■", "diamond": "◆"}
 
 # ---------------------------------------------------------------- a room
 
@@ -29,12 +30,9 @@ class InARoom:
         self.image = _image(state, state.size)
         places = (state.places[0] @ torch.tensor([state.size, 1])).tolist()
         self.agent = int(state.agents[0] @ torch.tensor([state.size, 1]))
-        things = [f"{list(COLOURS)[c]} {KINDS[k]}" for _, _, c, k in state.objects[0].tolist()]
-        self.keys = [
-            thing if things.count(thing) == 1 else f"{thing} {things[: i + 1].count(thing)}"
-            for i, thing in enumerate(things)
-        ]
-        there = dict(zip(places, self.keys, strict=True))
+        looks = [(list(COLOURS)[c], KINDS[k]) for _, _, c, k in state.objects[0].tolist()]
+        self.keys = _told_apart([f"{colour} {SIGNS[kind]}" for colour, kind in looks])
+        there = dict(zip(places, map(" ".join, looks), strict=True))
         names = [f"row {cell // state.size}, column {cell % state.size}" for cell in range(state.size**2)]
         self.names = [f"{name}: {there[cell]}" if cell in there else name for cell, name in enumerate(names)]
         wants = list(COLOURS)[int(state.wanted)]
@@ -62,6 +60,14 @@ class InARoom:
         if bool(state.truncated):
             return Words(f"{paid} Its **time is up**.")
         return _would(here, paid, [*MOVES])
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Those that are there several times are numbered."""
+    return [
+        f"{name} {names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 def clicked_room(state: Rooms, row: int, column: int, tool: str) -> Rooms | None:

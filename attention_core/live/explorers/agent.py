@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 IN_A_ROOM = {"recolours": "recolour", "adds": "add", "removes": "remove"}
 IN_A_CORRIDOR = {"covers": "cover", "turns the cue": "turn", "puts a cue": "cue"}
+_ROOM, _CORRIDOR = "Drag the agent or an object (Shift + arrow keys).", "Drag the agent (Shift + arrow keys)."
 _HINTS = {
-    "recolour": "Drag an object, or the agent; click one to change its colour. The agent's is what it wants.",
-    "add": "Drag an object, or the agent; click a free cell to put an object there.",
-    "remove": "Drag an object, or the agent; click an object to take it away. One must stay.",
-    "cover": "Drag the agent along its way; click a step, and the agent cannot see what was there.",
-    "turn": "Drag the agent along its way; click a cue, or an arm, and the other arm pays.",
-    "cue": "Drag the agent along its way; click a step to put a cue there, or take it away. One must stay.",
+    "recolour": f"{_ROOM} A click, or Enter, changes an object's colour; on the agent, what it wants.",
+    "add": f"{_ROOM} A click, or Enter, puts an object into a free cell.",
+    "remove": f"{_ROOM} A click, or Enter, takes an object away; one stays.",
+    "cover": f"{_CORRIDOR} A click, or Enter, covers what was seen there, or shows it again.",
+    "turn": f"{_CORRIDOR} A click, or Enter, on a cue or an arm: the other arm pays.",
+    "cue": f"{_CORRIDOR} A click, or Enter, puts a cue there or takes it away; one stays.",
 }
-_KEYS = " By keyboard: arrows, Enter to click, Shift with arrows to drag."
 
 
 class AgentExplorer(Explorer):
@@ -107,7 +107,9 @@ class AgentExplorer(Explorer):
 
     def arranged(self) -> list[widgets.Widget]:
         if isinstance(self._world, Corridor):
-            return [self.scene, self.verdict, self.heatmap]
+            below = widgets.VBox([self.scene, self.verdict, self.heatmap])
+            below.add_class("attention-corridor")
+            return [below]
         both = widgets.HBox([widgets.VBox([self.scene, self.verdict]), self.heatmap])
         both.add_class("attention-picture")
         return [both]
@@ -170,7 +172,7 @@ class AgentExplorer(Explorer):
         said = {
             "scene": Pixels(
                 scene.image, scene.grid, scene.by_cell, scene.hidden, names=scene.names, looker=scene.agent,
-                said=scene.heading, hint=_HINTS[tool] + _KEYS, hidden_means="covered",
+                said=scene.heading, hint=_HINTS[tool], hidden_means="covered",
                 handle=self._handle(scene, len(moments)) if isinstance(scene, InACorridor) else None,
             ),
             "verdict": scene.verdict(at, len(moments) - 1),
