@@ -9,7 +9,7 @@ import torch
 
 from attention_core.live import Picture, Pixels
 from attention_core.live.linked import PAGE
-from attention_core.live.picture import CHOSEN, FULLEST, MARK, TINT
+from attention_core.live.picture import CHOSEN, FULLEST, LINE, MARK, THICKEST, TINT
 
 GREY = torch.tensor([[0.0, 1.0], [0.5, 2.0]])
 
@@ -88,6 +88,7 @@ def test_cells_lie_row_by_row_also_where_the_picture_is_no_square():
         ({"chosen": 2}, "chosen: there is no cell 2 among 2"),
         ({"hidden": [0, 5]}, "hidden: there is no cell 5 among 2"),
         ({"marked": [-1]}, "marked: there is no cell -1 among 2"),
+        ({"looker": 2}, "looker: there is no cell 2 among 2"),
         ({"by": "hand"}, "by must be one of cell, pixel, got 'hand'"),
     ],
 )
@@ -106,6 +107,59 @@ def test_its_line_says_what_there_is_and_no_weight():
     picture = Picture(Pixels(GREY, (1, 2), [0.7, 0.3], [0], 1, [1], said="**A** cat", marked_means="decides"))
     assert repr(picture) == (
         "Picture(A cat; 2 × 2 pixels; 1 × 2 cells; hidden: patch 0; decides: patch 1; chosen: patch 1)"
+    )
+
+
+# ---------------------------------------------------------------- lines in place of tints
+
+
+def looking(looker, **weights) -> Pixels:
+    """3 × 4 cells of 10 pixels, of which some are looked at from one."""
+    by_cell = [float("nan")] * 12
+    for name, weight in weights.items():
+        by_cell[int(name[1:])] = weight
+    return Pixels(torch.ones(30, 40), (3, 4), by_cell, looker=looker)
+
+
+def test_lines_lead_from_who_looks_as_thick_as_the_weights():
+    (down, thick), (slanting, thin) = (
+        (line[:-1], line[-1]) for line in looking(0, c8=0.8, c5=0.2).lines[::-1]
+    )
+    assert thick == pytest.approx(4 * thin) and thick == pytest.approx(0.8 * THICKEST * 10)
+    assert down == pytest.approx((5, 9, 5, 15, 5, 21))  # from rim to rim, two cells down
+    assert slanting[2:4] == pytest.approx((10, 10)) and slanting[0] == pytest.approx(5 + 4 / np.sqrt(2))
+
+
+def test_a_line_within_a_row_is_an_arc_above_it_and_within_the_picture():
+    ((_, y0, _, bend, _, y1, _),) = looking(11, c8=1.0).lines
+    assert bend < 25 and y0 < 25 and y1 < 25
+    ((_, _, _, bend, *_),) = looking(3, c0=1.0).lines
+    highest = 5 + (bend - 5) / 2
+    assert 0 < highest < 5
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.004, float("nan"), -1.0])
+def test_nobody_is_looked_at_with_a_weight_that_does_not_count(weight):
+    assert looking(0, c5=weight).lines == []
+
+
+def test_who_looks_at_itself_has_no_line_and_more_than_1_is_not_thicker():
+    assert looking(5, c5=1.0).lines == []
+    assert looking(0, c5=9.0).lines[0][-1] == looking(0, c5=1.0).lines[0][-1]
+
+
+def test_lines_are_sent_and_drawn_and_nothing_is_tinted():
+    content = looking(0, c5=1.0)
+    frame = Picture(content)._frame
+    assert [len(line) for line in frame["lines"]] == [7] and frame["weights"][1] is None
+    assert Picture(Pixels(GREY, (1, 2), [0.5, 0.5]))._frame["lines"] is None
+    image = drawn(Picture(content))
+    line = 0.75 * np.array(rgb(LINE)) + 0.25 * 255
+    assert has(image, line) and not has(drawn(Picture(looking(0))), line)
+    assert not has(image, (1 - FULLEST) * 255 + FULLEST * np.array(rgb(TINT)))
+    assert has(
+        drawn(Picture(Pixels(torch.ones(2, 2), weights=[1.0]))),
+        (1 - FULLEST) * 255 + FULLEST * np.array(rgb(TINT)),
     )
 
 

@@ -440,3 +440,16 @@ def test_a_step_before_the_reset_or_after_the_end(make):
         world.step(0)
     world.reset()
     world.step(0)
+
+
+def test_one_world_says_all_of_itself_and_many_how_many_they_are():
+    objects = torch.tensor([[[0, 2, 0, 0], [2, 4, 1, 1]]])
+    room = Rooms(5, torch.tensor([[2, 3]]), objects, torch.tensor([1]))
+    assert repr(room) == (
+        "Rooms(1 of size=5, num_objects=2; the agent at (2, 3) wants orange; "
+        "blue disc at (0, 2); orange square at (2, 4))"
+    )
+    assert repr(Rooms.sample(3)) == "Rooms(3 of size=5, num_objects=4)"
+    corridor = Corridors(torch.tensor([1]), torch.zeros(1, 2))
+    assert repr(corridor) == "Corridors(1 of length=2, cues=(0,), position=0, pays=1, chosen=-1)"
+    assert repr(Corridors.sample(3)) == "Corridors(3 of length=10, cues=(0,), position=0)"

@@ -15,8 +15,8 @@ _AGENT = {
     "too long": "the agent was ended after {seconds:g} seconds: is there a loop that never ends?",
     "nothing": "not finished yet: the agent returns nothing",
     "not parts": "the agent should return ({parts}), or logits alone; it returned {returned}",
-    "no objects": "the weights are of {n} keys, but there are {there} objects",
-    "no steps": "the weights are of {n} keys, but there were {there} steps",
+    "no objects": "the weights are of {n} keys, but the number of objects is {there}",
+    "no steps": "the weights are of {n} keys, but the number of steps is {there}",
 }
 
 

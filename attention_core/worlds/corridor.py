@@ -65,7 +65,10 @@ class Corridors(States):
             object.__setattr__(self, name, x)  # it is frozen
 
     def __repr__(self) -> str:
-        return f"Corridors({len(self)} of length={self.length}, cues={self.cues}, position={self.position})"
+        said = f"{len(self)} of length={self.length}, cues={self.cues}, position={self.position}"
+        if len(self) == 1:
+            said += f", pays={int(self.pays)}, chosen={int(self.chosen)}"
+        return f"Corridors({said})"
 
     def __len__(self) -> int:
         return len(self.pays)

@@ -70,7 +70,13 @@ class Rooms(States):
             raise ValueError(f"in room {room} the objects {first} and {second} share the cell {where}")
 
     def __repr__(self) -> str:
-        return f"Rooms({len(self)} of size={self.size}, num_objects={self.objects.shape[1]})"
+        said = f"{len(self)} of size={self.size}, num_objects={self.objects.shape[1]}"
+        if len(self) == 1:
+            colours = [*COLOURS]
+            said += f"; the agent at {tuple(self.agents[0].tolist())} wants {colours[int(self.wanted)]}"
+            for row, column, colour, kind in self.objects[0].tolist():
+                said += f"; {colours[colour]} {KINDS[kind]} at {row, column}"
+        return f"Rooms({said})"
 
     def __len__(self) -> int:
         return len(self.agents)

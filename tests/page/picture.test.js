@@ -18,6 +18,18 @@ test("a cell is called by its name, its weight and what is special about it", ()
   assert.equal(nameOf({ ...frame, weights: null, chosen: null }, { row: 0, column: 0 }), "patch 0");
 });
 
+test("where lines lead from who looks, a cell without a weight is called by its name alone", () => {
+  const lines = { ...frame, lines: [] };
+  assert.equal(nameOf(lines, { row: 0, column: 0 }), "patch 0: weight 0.25, chosen");
+  assert.equal(nameOf(lines, { row: 0, column: 1 }), "patch 1, decides");
+});
+
+test("a flat picture is as wide as a slide, others leave room beside them", () => {
+  assert.equal(scaleOf([72, 288], 2000), 2);
+  assert.equal(scaleOf([144, 288], 2000), 264 / 288);
+  assert.equal(scaleOf([72, 288], 300), 1);
+});
+
 test("a pixel is called by its place and its brightness, or its colours", () => {
   const by = { ...frame, by: "pixel" };
   assert.equal(nameOf(by, { row: 0, column: 0 }), "pixel 0, 0: 0");

@@ -89,7 +89,7 @@ class AgentExplorer(Explorer):
         world = Room() if world is None else getattr(world, "unwrapped", world)
         if not isinstance(world, Corridor | Room):
             raise traitlets.TraitError(f"world must be a Corridor or a Room, got {type(world).__name__}")
-        self._world, self._ways = world, {}
+        self._world, self._ways, self._first = world, {}, {}
         super().__init__(agent=_untrained(world) if agent is None else agent, **traits)
         self._first = {name: getattr(self, name) for name in ("state", "covered", "at")}
 
@@ -148,10 +148,15 @@ class AgentExplorer(Explorer):
             raise traitlets.TraitError(f"covered must be steps, from 0; got {proposal.value!r}")
         return steps
 
+    @traitlets.observe("seed")
+    def _draw(self, _change) -> None:
+        if self._first:  # a state that is given with a seed stays
+            self.state = self._drawn(self.seed)
+
     # ---- what is shown
 
     def settle(self, name: str | None) -> None:
-        if name == "seed" or self.state is None:
+        if self.state is None:
             self.state = self._drawn(self.seed)
         self.tool = self.tool or next(iter(self.tools.values()))
         if isinstance(self.state, Rooms) or (self.covered and self.covered[-1] > self.state.length + 1):
