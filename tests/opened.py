@@ -18,6 +18,9 @@ MODE = """windowingMode => {
 WIDTHS = "all => all.map(picture => picture.naturalWidth)"
 
 
+MORE: dict[str, list[str]] = {}  # code of other notebooks that are opened as lessons are, by their names
+
+
 def shared(names: list[str]) -> pytest.MarkDecorator:
     """For tests of the fixture `lesson`; the name goes into their ids, by which xdist keeps them together."""
     ids = [f"open {name}" for name in names]

@@ -6,7 +6,7 @@ from pathlib import Path
 import lab as labs
 import nbformat
 import pytest
-from opened import Lesson, solved
+from opened import MORE, Lesson, solved
 from playwright.sync_api import Browser, expect
 
 expect.set_options(timeout=30 * labs.SECONDS)  # a busy machine is slow, not wrong
@@ -65,7 +65,9 @@ def notebook(request, lab, open_notebook) -> Iterator[labs.Notebook]:
 def lesson(request, lab, chromium) -> Iterator[Lesson]:
     """A lesson, or another notebook of the copy, opened once for all tests that ask for it by its name."""
     path = lab.root / f"notebooks/solved_{request.param}.ipynb"
-    if not path.exists():
+    if request.param in MORE:
+        lab.write(f"notebooks/{path.name}", MORE[request.param])
+    elif not path.exists():
         nbformat.write(solved(request.param), path)
     context = chromium.new_context(viewport={"width": 1280, "height": 1000})
     opened = Lesson(context, lab, f"notebooks/{path.name}")

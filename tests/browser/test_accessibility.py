@@ -12,10 +12,11 @@ import axe_playwright_python
 import pytest
 from attention_core_pictures import views
 from found import found_explorers
-from opened import LESSONS, THEMES, shared
+from opened import LESSONS, MORE, THEMES, shared
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
-STATES = [  # what a learner meets who has begun: the stored lessons hold exercises that nobody has touched
+# what a learner meets who has begun: the stored lessons hold exercises that nobody has touched
+MORE["states"] = [
     """
 import torch
 from attention_core.live import SelfAttentionExplorer
@@ -52,12 +53,6 @@ view
 ]
 OURS_BY_NAME = re.compile(rf"(?:{'|'.join(sorted({*views(), *found_explorers()}))})\(")  # an output's text
 pytestmark = shared([*LESSONS, "states"])
-
-
-@pytest.fixture(scope="session", autouse=True)
-def states(lab) -> None:
-    """A notebook of what the lessons do not show."""
-    lab.write("notebooks/solved_states.ipynb", STATES)
 
 
 @pytest.fixture(autouse=True)
