@@ -9,7 +9,7 @@ import torch
 import traitlets
 from torch import nn
 
-from attention_core.live import AgentExplorer
+from attention_core.live import AgentExplorer, acting
 from attention_core.worlds import COLOURS, MOVES, Corridor, Corridors, Room, Rooms
 
 UP, DOWN, LEFT, RIGHT = range(len(MOVES))
@@ -141,11 +141,20 @@ def test_an_agent_that_chooses_wrongly_is_paid_nothing():
 
 
 @pytest.mark.parametrize(
-    "as_rows", [lambda w: w[:, -1], lambda w: w, lambda w: w[:, None].expand(1, 3, -1, -1), lambda w: [w, w]]
+    "as_rows",
+    [lambda w: w[:, -1], lambda w: w, lambda w: w[:, None].expand(1, 3, -1, -1), lambda w: [0 * w, w]],
 )
 def test_weights_may_be_a_row_or_a_map_with_heads_or_layers(as_rows):
     explorer = in_a_corridor(lambda past: (remembers(past)[0], as_rows(remembers(past)[1])))
     assert explorer.weights.tolist() == [[1, 0, 0, 0, 0, 0]]
+
+
+def test_a_corridors_last_row_is_the_agents():
+    def agent(past):
+        weights = torch.eye(past.shape[1])[None].roll(-1, -1)  # each step looks at the one before
+        return torch.zeros(1, 2), weights
+
+    assert in_a_corridor(agent).looked.tolist() == [0, 0, 0, 0, 1, 0]
 
 
 def test_heads_are_averaged_and_a_rooms_first_row_is_the_agents():
@@ -421,6 +430,16 @@ def test_an_agent_that_stops_on_its_way_has_gone_so_far():
     assert explorer.last == 1 and explorer.action == RIGHT
     explorer.at = 1
     assert "tired" in explorer.heatmap.message and explorer.now.agents.tolist() == [[2, 3]]
+
+
+def test_a_slow_agent_goes_as_far_as_there_is_time(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(acting.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(acting, "LONGEST", 1.5)
+    explorer = in_a_room()
+    assert explorer.last == 1 and explorer.action == RIGHT
+    explorer.at = 1
+    assert "after 1.5 seconds it goes no further than step 1" in explorer.heatmap.message
 
 
 def test_logits_that_are_no_numbers_go_nowhere():

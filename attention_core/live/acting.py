@@ -1,11 +1,12 @@
 """What an agent says of a world, where it looked for that, and the way that it takes."""
 
+import time
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from attention_core._calling import Failed, Part, call, formed
+from attention_core._calling import LONGEST, Failed, Part, call, formed
 from attention_core.live.remarks import Unusable, instead
 from attention_core.live.translated import at_rest
 from attention_core.worlds import Corridors, Rooms
@@ -18,6 +19,7 @@ _AGENT = {
     "no objects": "the weights are of {n} keys, but the number of objects is {there}",
     "no steps": "the weights are of {n} keys, but the number of steps is {there}",
 }
+_SLOW = "The agent is slow: after {seconds:g} seconds it goes no further than step {n}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +62,11 @@ def seen(state: Rooms | Corridors, covered: tuple[int, ...] = ()) -> Tensor:
 
 def way(agent, state: Rooms | Corridors, covered: tuple[int, ...] = ()) -> list[Moment]:
     """All that happens when the agent does what it finds likeliest, until the end, or until it fails."""
-    taken, paid = [], 0.0
+    taken, paid, until = [], 0.0, time.monotonic() + LONGEST
     while not bool(state.over):
         try:
+            if time.monotonic() > until:
+                raise Unusable(_SLOW, n=len(taken), seconds=LONGEST)
             said = acted(agent, state, covered)
         except Unusable as problem:
             return [*taken, Moment(state, paid, problem=str(problem))]
