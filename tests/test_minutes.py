@@ -23,6 +23,7 @@ PARTS = {
     "05": ("transformer-intro",),
     "06": ("tiles-intro",),
     "07": ("rivals-intro",),
+    "08": ("room-intro",),
 }
 NEAR = 0.1
 

@@ -109,7 +109,7 @@ def shorten(book: NotebookNode) -> None:
     """Trainings of two steps: enough to go through them."""
     for cell in book.cells:
         if cell.cell_type == "code":
-            cell.source = re.sub(r"batches\(\d\d\d", "batches(2", cell.source)
+            cell.source = re.sub(r"(batches\(|five\(many=)\d\d\d", r"\g<1>2", cell.source)
 
 
 def needed(book: NotebookNode, names: list[str]) -> list[NotebookNode]:
@@ -294,10 +294,14 @@ def test_the_page_goes_on_after_trainings_of_two_steps_and_with_no_answer_that_w
     assert "nearly all: False" in said.text and said.text.endswith("typed: \n")
 
 
-VISION = {  # exercise, answer, a cell that lives on with it, and what holds there afterwards
+BREAKING = {  # lesson, exercise, answer, a cell that lives on with it, and what holds there afterwards
     "writes into its pictures": (
+        "07_vision.ipynb",
         "cut",
-        """def to_patches(images, size):
+        """from attention_core import vision
+
+
+def to_patches(images, size):
     made = vision.to_patches(images.clone(), size)
     images.zero_()
     return made""",
@@ -305,6 +309,7 @@ VISION = {  # exercise, answer, a cell that lives on with it, and what holds the
         "bool(unseen.images.sum() > 0 and same)",
     ),
     "writes into its layers": (
+        "07_vision.ipynb",
         "rollout",
         """def rollout(weights):
     for layer in weights:
@@ -314,26 +319,60 @@ VISION = {  # exercise, answer, a cell that lives on with it, and what holds the
         "bool((of_last.sum(-1) < 1.01).all() and share == share)",
     ),
     "leaves": (
+        "07_vision.ipynb",
         "rollout",
         "def rollout(weights):\n    exit()",
         "dare-rollout",
         "share != share and not get_ipython().exit_now",
     ),
     "never ends": (
+        "07_vision.ipynb",
         "rollout",
         "def rollout(weights):\n    while True:\n        pass",
         "dare-rollout",
         "share != share",
     ),
+    "a loss that cannot be learned from": (
+        "08_agents.ipynb",
+        "policy-loss",
+        """def policy_loss(logits, actions, returns, values, alive):
+    return logits.detach().mean()""",
+        "dare-room",
+        "yours[1] and arrives_so == arrives_so",
+    ),
+    "a loss that is no number": (
+        "08_agents.ipynb",
+        "policy-loss",
+        """def policy_loss(logits, actions, returns, values, alive):
+    return logits.mean() * float("nan")""",
+        "dare-room",
+        "arrives_so != arrives_so",
+    ),
+    "returns that write into the rewards": (
+        "08_agents.ipynb",
+        "returns",
+        """def returns(rewards, done, discount):
+    rewards.zero_()
+    return rewards""",
+        "dare-room",
+        "arrives_so == arrives_so",
+    ),
+    "a choice that leaves": (
+        "08_agents.ipynb",
+        "choose",
+        "def choose(agent, objects, attention, to_logits):\n    exit()",
+        "dare-room",
+        "not yours[2] and not get_ipython().exit_now",
+    ),
 }
 
 
-@pytest.mark.parametrize("how", VISION)
+@pytest.mark.parametrize("how", BREAKING)
 @pytest.mark.timeout(300)
-def test_a_cut_or_a_rollout_that_breaks_things_leaves_the_lesson_on_pictures_as_it_was(how, run):
-    exercise, answer, asked, holds = VISION[how]
-    book = read("07_vision.ipynb")
-    cell_named(book, f"exercise-{exercise}").source = f"from attention_core import vision\n\n\n{answer}"
+def test_an_answer_that_breaks_things_leaves_the_lesson_as_it_was(how, run):
+    lesson, exercise, answer, asked, holds = BREAKING[how]
+    book = read(lesson)
+    cell_named(book, f"exercise-{exercise}").source = answer
     shorten(book)
     cell_named(book, asked).source += f"\nprint('it holds:', {holds})"
     book.cells = needed(book, [asked])
@@ -342,11 +381,18 @@ def test_a_cut_or_a_rollout_that_breaks_things_leaves_the_lesson_on_pictures_as_
     assert "it holds: True" in "".join(output.get("text", "") for output in outputs), outputs
 
 
+REVEALED = {
+    "07_vision.ipynb": ("where", "hide", "positions", "shuffle", "last"),
+    "08_agents.ipynb": ("episodes", "rivals", "values", "two", "more", "wrong-way"),
+}
+
+
+@pytest.mark.parametrize("lesson", REVEALED)
 @pytest.mark.timeout(300)
-def test_nothing_is_revealed_of_pictures_after_trainings_of_two_steps(run):
-    book = read("07_vision.ipynb")
+def test_nothing_is_revealed_after_trainings_of_two_steps(lesson, run):
+    book = read(lesson)
     shorten(book)
-    names = [f"reveal-{what}" for what in ("where", "hide", "positions", "shuffle", "last")]
+    names = [f"reveal-{what}" for what in REVEALED[lesson]]
     book.cells = needed(book, names)
     run(book)
     for name in names:
