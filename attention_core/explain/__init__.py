@@ -1,6 +1,7 @@
-"""What an answer came from.
+"""What an answer came from: explanations, and measures of how true they are.
 
     explanation = explain.EXPLANATIONS["norms"](model, x)  # (n,), one number for each word
+    explain.comprehensiveness(model, x, explanation)
 
 `reading.read` says which models can be explained, and where they are taken to read their answer.
 """
@@ -14,15 +15,20 @@ from attention_core.explain.explanations import (
     value_zeroing,
     weights,
 )
+from attention_core.explain.measures import comprehensiveness, deletion_curve, recall, sufficiency
 from attention_core.explain.rolled import rollout
 
 __all__ = [
     "EXPLANATIONS",
+    "comprehensiveness",
+    "deletion_curve",
     "gradient_times_input",
     "leave_one_out",
     "norms",
+    "recall",
     "rollout",
     "rollout_of",
+    "sufficiency",
     "value_zeroing",
     "weights",
 ]
