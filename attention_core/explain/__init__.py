@@ -16,6 +16,7 @@ from attention_core.explain.explanations import (
     weights,
 )
 from attention_core.explain.measures import comprehensiveness, deletion_curve, recall, sufficiency
+from attention_core.explain.patching import patch, patched_logits
 from attention_core.explain.rolled import rollout
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "gradient_times_input",
     "leave_one_out",
     "norms",
+    "patch",
+    "patched_logits",
     "recall",
     "rollout",
     "rollout_of",
