@@ -184,6 +184,17 @@ def test_value_zeroing_by_hand():
     close(explain.value_zeroing(model, torch.tensor([0, 1])), [a / (a + b), b / (a + b)], size=1 / (a + b))
 
 
+def test_value_zeroing_sees_what_turns_a_word_by_very_little():
+    """Values a hundred times smaller: word 1 leaves as (.01, 1.01), or as (0, 1.01), or as (.01, 1).
+
+    Unit vectors that lie .01 apart are known to a hundredth of what they are rounded by.
+    """
+    model = Plain(torch.eye(2).tolist(), one_head([[0.02, 0.0], [0.0, 0.02]]))
+    whole = math.hypot(0.01, 1.01)
+    a, b = 1 - 1.01 / whole, 1 - (0.01 * 0.01 + 1.01) / (whole * math.hypot(0.01, 1))
+    close(explain.value_zeroing(model, torch.tensor([0, 1])), [a / (a + b), b / (a + b)], size=100)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_value_zeroing_of_what_cannot_be_seen_is_nothing(seed):
     """Of later words a causal model gets at word 1 what rounding a cosine leaves, and never less than 0."""
