@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER = ROOT / "attention_core" / "server"
-PACKAGES = ["attention_core", "attention_core.live", "attention_core.practice", "attention_core.worlds"]
+PACKAGES = ["attention_core", *(f"attention_core.{x}" for x in ("explain", "live", "practice", "worlds"))]
 MODULES = sorted((ROOT / "attention_core").rglob("*.py"))
 
 

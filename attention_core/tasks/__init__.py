@@ -9,6 +9,7 @@ The same seed gives the same batches, today and tomorrow, whatever else draws ra
 
 from attention_core.tasks.dates import Dates
 from attention_core.tasks.digits import Copy, Repeat, Reverse, Sort
+from attention_core.tasks.opinions import Opinions
 from attention_core.tasks.pictures import Arrows, MarkedDigits, Pictures
 from attention_core.tasks.sentences import Sentences
 from attention_core.tasks.task import IGNORE, Batches, Task, accuracy
@@ -20,6 +21,7 @@ __all__ = [
     "Copy",
     "Dates",
     "MarkedDigits",
+    "Opinions",
     "Pictures",
     "Repeat",
     "Reverse",

@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from attention_core.tasks.task import IGNORE, Task
+from attention_core.tasks.task import IGNORE
+from attention_core.tasks.worded import Worded
 
 NAMES = ("anna", "ben", "carla", "david", "emma", "felix")
 _WORDS = {  # of the small grammar; a name stands for itself wherever it comes again
@@ -30,7 +31,7 @@ def _all_words() -> tuple[str, ...]:
     return tuple(sorted(plain.union(*_WORDS.values())))
 
 
-class Sentences(Task):
+class Sentences(Worded):
     """A small English, word by word: “ben calls anna but anna does not hear ben .” What comes next?
 
     Four kinds of sentences, one after another. Much can only be guessed; but a name that was said comes
@@ -40,7 +41,7 @@ class Sentences(Task):
     words: ClassVar[tuple[str, ...]] = _all_words()
 
     def __init__(self, length: int = 32):
-        super().__init__(length, len(self.words))
+        super().__init__(length)
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Tensor:
         """Rows of words, `(batch_size, length)`, each cut where it is full."""
@@ -56,20 +57,6 @@ class Sentences(Task):
     def solve(self, x: Tensor) -> Tensor:
         """What follows each word, `(batch, n)` → `(batch, n)`; IGNORE after the last."""
         return torch.nn.functional.pad(self._checked(x)[:, 1:], (0, 1), value=IGNORE)
-
-    def encode(self, text: str) -> Tensor:
-        """Words, with white space between them, as tokens `(1, n)`.
-
-        Raises: ValueError for a word that there is not.
-        """
-        if unknown := [word for word in text.split() if word not in self.words]:
-            n = len(self.words)
-            raise ValueError(f"“{unknown[0]}” is none of the {n} words of `Sentences.words`")
-        return torch.tensor([[self.words.index(word) for word in text.split()]], dtype=torch.long)
-
-    def decode(self, tokens: Tensor) -> str:
-        """Tokens `(n,)` as words."""
-        return " ".join(self.words[token] for token in tokens.tolist())
 
     def _said(self, dice: random.Random) -> list[int]:
         name, other = dice.sample(NAMES, 2)

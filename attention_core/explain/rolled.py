@@ -1,4 +1,4 @@
-"""What an answer came from, as far as a map can tell."""
+"""Weights of several layers as one map: attention rollout."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ def rollout(weights: Sequence[Tensor] | Tensor) -> Tensor:
 
     Source: Abnar and Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3.
     """
-    layers = [_checked(i, layer) for i, layer in enumerate(weights)]
+    layers = [checked_layer(i, layer) for i, layer in enumerate(weights)]
     if not layers:
         raise ValueError("there are no layers: weights is empty")
     sizes = [layer.shape[-1] for layer in layers]
@@ -45,8 +45,11 @@ def rollout(weights: Sequence[Tensor] | Tensor) -> Tensor:
     return through.to(kept)
 
 
-def _checked(i: int, layer: Tensor) -> Tensor:
-    """A layer's weights as `(heads, n, n)`."""
+def checked_layer(i: int, layer: Tensor) -> Tensor:
+    """A layer's weights as `(heads, n, n)`.
+
+    Raises: ValueError for another shape, more than one picture, and for what are no weights.
+    """
     if not isinstance(layer, Tensor) or not layer.is_floating_point():
         got = layer.dtype if isinstance(layer, Tensor) else type(layer).__name__
         raise ValueError(f"layer {i} must be a floating point tensor, got {got}")
