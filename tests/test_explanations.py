@@ -151,6 +151,22 @@ def test_norms_count_the_bias_of_the_value_and_not_that_of_the_output():
     close(explain.norms(model, THREE), [math.sqrt(x) for x in squares], size=10)
 
 
+def test_norms_of_a_block_that_writes_into_what_the_attention_gave():
+    class AddsInPlace(nn.Module):
+        def __init__(self, attention):
+            super().__init__()
+            self.attention = attention
+
+        def forward(self, x, allowed=None):
+            attended, weights = self.attention(x, allowed=allowed)
+            return attended.add_(x), weights
+
+    model = Plain(torch.eye(4).tolist(), two_heads())
+    right = explain.norms(model, THREE)
+    model.blocks[0] = AddsInPlace(model.blocks[0].attention)
+    assert torch.equal(explain.norms(model, THREE), right)
+
+
 def test_norms_of_one_head_have_no_output_matrix():
     """α v by shares 1 : 3: word 0 sends (3, 4) / 4, of length 5/4; word 1 (0, 2) · 3/4."""
     model = Plain(torch.eye(2).tolist(), one_head([[3.0, 4.0], [0.0, 2.0]], [1, 3]))
@@ -166,6 +182,27 @@ def test_value_zeroing_by_hand():
     a, b = 1 - 2 / math.sqrt(5), 1 - 3 / math.sqrt(10)
     # the cosines are off by their rounding, and so, at 1/(a + b) times that, are the shares
     close(explain.value_zeroing(model, torch.tensor([0, 1])), [a / (a + b), b / (a + b)], size=1 / (a + b))
+
+
+def test_value_zeroing_sees_what_turns_a_word_by_very_little():
+    """Values a hundred times smaller: word 1 leaves as (.01, 1.01), or as (0, 1.01), or as (.01, 1).
+
+    Unit vectors that lie .01 apart are known to a hundredth of what they are rounded by.
+    """
+    model = Plain(torch.eye(2).tolist(), one_head([[0.02, 0.0], [0.0, 0.02]]))
+    whole = math.hypot(0.01, 1.01)
+    a, b = 1 - 1.01 / whole, 1 - (0.01 * 0.01 + 1.01) / (whole * math.hypot(0.01, 1))
+    close(explain.value_zeroing(model, torch.tensor([0, 1])), [a / (a + b), b / (a + b)], size=100)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_value_zeroing_of_what_cannot_be_seen_is_nothing(seed):
+    """Of later words a causal model gets at word 1 what rounding a cosine leaves, and never less than 0."""
+    model = tiny(12, causal=True, seed=seed).float()
+    model.reads = 1
+    made = explain.value_zeroing(model, sentence(12, seed))
+    assert (made >= 0).all() and agree(made[2:], torch.zeros(10), 8, 12, size=1e3)
+    assert agree(made[:2].sum(), torch.tensor(1.0), 8, 12, size=1e3)
 
 
 def test_value_zeroing_goes_through_all_layers_and_a_layer_without_values_keeps_all():
@@ -470,6 +507,29 @@ class Unused(MultiHeadAttention):
         return self.to_query(query), self.to_key(key), self.to_query(value)
 
 
+class Flat(MultiHeadAttention):
+    def project(self, query, key, value):
+        q, k = self.to_query(query), self.to_key(key)
+        return q, k, self.to_value(value.flatten(0, 1)).unflatten(0, value.shape[:2])
+
+
+class Thrice(MultiHeadAttention):
+    def forward(self, *given, **named):
+        output, weights = super().forward(*given, **named)
+        return output, weights[:, :1].expand(-1, 3, -1, -1)
+
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = tiny(layers=1)
+        self.blocks = self.inner.blocks
+
+    def forward(self, tokens):
+        x, weights = self.blocks[0](x=self.inner.embedding(tokens))
+        return self.inner.to_logits(x), [weights]
+
+
 def unsaid(readout):
     model = seeing(readout)
     del model.reads
@@ -503,6 +563,11 @@ def unsaid(readout):
         ("norms", without("blocks", 1, "attention", "to_value"), sentence(), r"\.attention\.to_value, which"),
         ("norms", without("blocks", 1, "attention", "to_output"), sentence(), r"attention\.to_output"),
         ("norms", tiny(attention=Halves), sentence(), r"is Σ α v W_O \+ b, but the last layer's"),
+        ("norms", tiny(attention=Thrice), sentence(), "of 8 features and a W_O that takes 8 .* of 3 heads"),
+        ("value zeroing", tiny(attention=Unused), sentence(), r"for \(7, 6\) it gave values of \[\]"),
+        ("value zeroing", tiny(attention=Flat), sentence(), r"for \(7, 6\) it gave values of \[\(42, 8\)\]"),
+        ("value zeroing", Named(), sentence(), r"its vectors by place, block\(x\), not as \['x'\]"),
+        ("gradient × input", Named(), sentence(), r"its vectors by place, block\(x\), not as \['x'\]"),
         ("norms", tiny(attention=Unused), sentence(), "calls its to_value, but the last layer's does not"),
         ("value zeroing", Returns((LOGITS, [EVEN]), blocks=3), THREE, r"the part model.blocks\[0\]"),
         ("value zeroing", without("blocks", 0, "attention", "to_value"), sentence(), r"\[0\].*to_value"),

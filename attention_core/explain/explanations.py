@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from attention_core._checks import shape
 from attention_core.agreement import agree, rounding
 from attention_core.attention import SelfAttention
 from attention_core.explain import rolled
@@ -50,7 +51,7 @@ def norms(model: nn.Module, x: Tensor, target: int | None = None) -> Tensor:
     Returns: `(n,)`. Raises: ValueError, too, for a layer whose answer is not the sum of these vectors.
 
     Source: Kobayashi et al. 2020, "Attention is Not Only a Weight: Analyzing Transformers with Vector
-    Norms", section 3, equation 6; heads: section 3.2.
+    Norms": their ‖αf(x)‖.
     """
     attention, to_value = (part(model, "blocks", -1, "attention", *name) for name in ((), ("to_value",)))
     to_output = None if isinstance(attention, SelfAttention) else _linear(model)
@@ -98,8 +99,8 @@ def value_zeroing(model: nn.Module, x: Tensor, target: int | None = None) -> Ten
 
     Returns: `(n,)`.
 
-    Source: Mohebbi et al. 2023, "Quantifying Context Mixing in Transformers", section 3; the product over
-    layers: section 5.
+    Source: Mohebbi et al. 2023, "Quantifying Context Mixing in Transformers", with its product over the
+    layers.
     """
     layers, calls = blocks(model), []
     to_values = [part(model, "blocks", i, "attention", "to_value") for i in range(len(layers))]
@@ -123,8 +124,8 @@ def gradient_times_input(model: nn.Module, x: Tensor, target: int | None = None)
 
     Returns: `(n,)`.
 
-    Source: Shrikumar et al. 2017, "Not Just a Black Box", section 3; for words: Denil et al. 2014,
-    "Extraction of Salient Sentences from Labelled Documents", section 3.2.
+    Source: Shrikumar et al. 2017, "Not Just a Black Box", which names it; for words: Denil et al. 2014,
+    "Extraction of Salient Sentences from Labelled Documents".
     """
     first, entered = blocks(model)[0], []
 
@@ -155,7 +156,7 @@ def leave_one_out(model: nn.Module, x: Tensor, target: int | None = None) -> Ten
 
     Returns: `(n,)`, each from 0 to 1.
 
-    Source: Li et al. 2016, "Understanding Neural Networks through Representation Erasure", section 3.
+    Source: Li et al. 2016, "Understanding Neural Networks through Representation Erasure".
     """
     with undisturbed(model):
         reading = read(model, x, target)
@@ -192,11 +193,11 @@ def _sent(alpha: Tensor, values: Tensor, mix: Tensor | None) -> Tensor:
     mix: W_O as torch keeps it, `(dim, heads · d_k)`; None: there is none.
     """
     heads, features = len(alpha), values.shape[-1]
-    d_k, rest = divmod(features if mix is None else mix.shape[-1], heads)
+    width = features if mix is None else mix.shape[-1]
+    d_k, rest = divmod(width, heads)
     if rest or features % d_k or heads % (features // d_k):
         raise ValueError(
-            f"values of {features} features do not fit {heads} heads of weights"
-            + ("" if mix is None else f" and a W_O that takes {mix.shape[-1]} features")
+            f"values of {features} features and a W_O that takes {width} do not fit weights of {heads} heads"
         )
     of_heads = values.unflatten(-1, (-1, d_k)).repeat_interleave(heads * d_k // features, dim=1)
     weighted = (alpha.T[..., None] * of_heads).flatten(1)  # (n, heads · d_k)
@@ -205,18 +206,26 @@ def _sent(alpha: Tensor, values: Tensor, mix: Tensor | None) -> Tensor:
 
 def _turned(block: nn.Module, to_value: nn.Module, x: Tensor, *others, **named) -> Tensor:
     """How far each word of a block's output turns for each value that is 0: `(n, n)`, rows sum to 1."""
-    n, each = x.shape[-2], torch.arange(x.shape[-2], device=x.device)
+    n, each, seen = x.shape[-2], torch.arange(x.shape[-2], device=x.device), []
 
     def without(values: Tensor) -> Tensor:
-        values = values.clone()  # (n + 1, n, …)
-        values[each, each] = 0  # of word j in copy j; the last copy keeps all
+        seen.append(shape(values)[:2])
+        values = values.clone()
+        if seen == [(n + 1, n)]:
+            values[each, each] = 0  # of word j in copy j; the last copy keeps all
         return values
 
     with hooked((to_value, without)):
         made = block(x.expand(n + 1, -1, -1), *others, **named)
+    if seen != [(n + 1, n)]:
+        raise ValueError(
+            "value zeroing needs an attention that calls its to_value once, on (batch, n, dim): for "
+            f"{(n + 1, n)} it gave values of {seen}"
+        )
     made = made[0] if isinstance(made, tuple) else made  # (n + 1, n, dim)
-    far = 1 - F.cosine_similarity(made[:-1], made[-1:], dim=-1).T  # (n, n): word i, the value of word j
-    far = far.clamp(min=0)
+    made = F.normalize(made, dim=-1)
+    # of unit vectors 1 − cosine is half the square of what lies between, in which nothing large cancels
+    far = (made[:-1] - made[-1:]).square().sum(dim=-1).T / 2  # (n, n): word i, the value of word j
     sums = far.sum(dim=-1, keepdim=True)
-    unturned = sums <= n * rounding(far.dtype, made.shape[-1])
+    unturned = sums <= n * rounding(far.dtype, made.shape[-1]) ** 2
     return torch.where(unturned, torch.eye(n).to(far), far / sums.masked_fill(unturned, 1))

@@ -27,8 +27,7 @@ def deletion_curve(model: nn.Module, x: Tensor, explanation: Tensor, target: int
     Raises: ValueError for an explanation of another length, or with numbers that are none, and for a model
     or an input as in `explain.leave_one_out`.
 
-    Source: Samek et al. 2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned",
-    section III.
+    Source: Samek et al. 2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned".
     """
     with undisturbed(model):
         reading = read(model, x, target)
@@ -53,8 +52,8 @@ def comprehensiveness(
 
     Raises: ValueError as in `deletion_curve`, and for k words that are more than can be taken away.
 
-    Source: DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", section 5.2, there
-    with shares of the words in place of numbers.
+    Source: DeYoung et al. 2020, "ERASER: A Benchmark to Evaluate Rationalized NLP Models", there with
+    shares of the words in place of numbers.
     """
     return _fall(model, x, explanation, k, target, lambda rank, k: rank < k)
 

@@ -34,8 +34,8 @@ def patch(
     Raises: ValueError for inputs of two shapes, inputs that the model does not tell apart by these logits,
     and for a model without `blocks`.
 
-    Source: Meng et al. 2022, "Locating and Editing Factual Associations in GPT", section 2.1; the measure:
-    Wang et al. 2023, "Interpretability in the Wild", section 3.
+    Source: Meng et al. 2022, "Locating and Editing Factual Associations in GPT"; the difference of logits:
+    Wang et al. 2023, "Interpretability in the Wild".
     """
     clean, corrupted = _two(clean, corrupted)
     with undisturbed(model):

@@ -226,6 +226,8 @@ def entering(*hooks: tuple[nn.Module, Callable]) -> Iterator[None]:
     """Inside, `hook(x, *others, **named) -> x or None` sees what enters each module, and may replace x."""
 
     def on_call(given: tuple, named: dict, hook: Callable):
+        if not given:
+            raise ValueError(f"a block must be given its vectors by place, block(x), not as {list(named)}")
         new = hook(*given, **named)
         return None if new is None else ((new, *given[1:]), named)
 
