@@ -3,6 +3,7 @@
 from attention_core.live.curves import Curve, Curves
 from attention_core.live.explorer import Explorer, SentenceExplorer
 from attention_core.live.explorers.experiment import Experiment
+from attention_core.live.explorers.explanation import ExplanationExplorer
 from attention_core.live.explorers.look_up import LookUpExplorer
 from attention_core.live.explorers.multi_head import MultiHeadExplorer
 from attention_core.live.explorers.picture import PictureExplorer
@@ -31,6 +32,7 @@ __all__ = [
     "Curve",
     "Curves",
     "Experiment",
+    "ExplanationExplorer",
     "Explorer",
     "LookUpExplorer",
     "MultiHeadExplorer",
