@@ -241,6 +241,8 @@ def _shares(scores: Tensor) -> Tensor:
 def _verdict(done: Explained, task) -> Words:
     said, p = task.words[done.target], float(done.probabilities[done.target])
     answer = f"It says **{said}**, with probability {still.two(p)}."
+    if not hasattr(task, "solve"):
+        return Words(answer)
     if done.right is None:
         return Words(f"{answer} The rule has no answer here.")
     right = task.words[done.right]
