@@ -59,8 +59,10 @@ def click(explorer, row: int, column: int) -> None:
     explorer.scene._heard(None, {"chosen": cell(explorer, row, column)}, [])
 
 
-def drag(explorer, start, end) -> None:
-    explorer.scene._heard(None, {"dragged": [cell(explorer, *start), cell(explorer, *end)]}, [])
+def drag(explorer, start, end, *, begun=True) -> None:
+    explorer.scene._heard(
+        None, {"dragged": [cell(explorer, *start), cell(explorer, *end)], "begun": begun}, []
+    )
 
 
 def places(explorer) -> list:
@@ -213,6 +215,24 @@ def test_an_object_is_dragged_and_the_agent_follows_at_once():
     assert places(explorer) == [[0, 2], [4, 2]] and explorer.action == DOWN
     drag(explorer, (4, 2), (0, 2))  # there is another one: they change places
     assert places(explorer) == [[4, 2], [0, 2]] and explorer.action == UP
+
+
+def test_what_is_dragged_passes_over_others_and_over_the_agent():
+    explorer = in_a_room()
+    drag(explorer, (0, 2), (1, 2))
+    for start, end in (((1, 2), (2, 2)), ((2, 2), (2, 3)), ((2, 3), (2, 4)), ((2, 4), (3, 4))):
+        drag(explorer, start, end, begun=False)
+    assert places(explorer) == [[3, 4], [2, 4]] and explorer.now.agents.tolist() == [[2, 2]]
+
+
+def test_another_room_is_not_touched_by_a_hand_that_carries_something():
+    explorer = in_a_room()
+    drag(explorer, (0, 2), (1, 2))
+    explorer.another()
+    new = explorer.state
+    drag(explorer, (1, 2), (1, 3), begun=False)
+    kept = explorer.state.objects[0, :, 2:]
+    assert kept.equal(new.objects[0, :, 2:]) and int(explorer.state.wanted) == int(new.wanted)
 
 
 def test_the_agent_is_dragged():
@@ -377,6 +397,38 @@ def test_what_cannot_be_is_refused_and_the_old_stays(given, message):
     with pytest.raises(traitlets.TraitError, match=message):
         setattr(explorer, name, value)
     assert getattr(explorer, name) is before and explorer.action == 1
+
+
+@pytest.mark.parametrize(
+    "world, message",
+    [
+        (Corridor(121), "length=121 is too long to be seen: the most is 120"),
+        (Room(31), "a room of 31 × 31 cells is too large to be seen: the most is 30"),
+    ],
+)
+def test_what_is_too_large_to_be_seen_is_refused_at_once(world, message):
+    with pytest.raises(traitlets.TraitError, match=message):
+        AgentExplorer(lambda seen: pytest.fail("it was asked"), world)
+
+
+def test_where_it_is_over_before_it_begins_nobody_was_asked():
+    explorer = in_a_room(state=a_room(agents=torch.tensor([[2, 4]])))
+    assert "It is there" in explorer.verdict.content.plain
+    assert "nothing was looked at" in explorer.heatmap.message and "weights" not in explorer.heatmap.message
+
+
+def test_an_agent_walks_its_way_once():
+    calls = []
+
+    def counted(rooms):
+        calls.append(1)
+        return goes(rooms)
+
+    explorer = in_a_room(counted)
+    assert len(calls) == 2
+    explorer.at = 1
+    explorer.tool = "add"
+    assert len(calls) == 2
 
 
 def test_only_our_worlds_can_be_drawn():

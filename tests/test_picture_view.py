@@ -151,6 +151,7 @@ def test_who_looks_at_itself_has_no_line_and_more_than_1_is_not_thicker():
 def test_lines_are_sent_and_drawn_and_nothing_is_tinted():
     content = looking(0, c5=1.0)
     frame = Picture(content)._frame
+    assert frame["looker"] == 0
     assert [len(line) for line in frame["lines"]] == [7] and frame["weights"][1] is None
     assert Picture(Pixels(GREY, (1, 2), [0.5, 0.5]))._frame["lines"] is None
     image = drawn(Picture(content))

@@ -175,7 +175,7 @@ class Picture(View):
 
     def __init__(self, content: Pixels | None = None):
         super().__init__()
-        self._told: dict[str, list[Callable]] = {"chosen": [], "dragged": [], "painted": []}
+        self._told: dict[str, list[Callable]] = {"chosen": [], "dragged": [], "painted": [], "grabbed": []}
         self.on_msg(self._heard)
         self.show(content)
 
@@ -199,6 +199,7 @@ class Picture(View):
             "said": content.said,
             "hint": content.hint,
             "means": [content.hidden_means, content.marked_means],
+            "looker": content.looker,
             "lines": None
             if content.looker is None
             else [[round(x, 2) for x in line] for line in content.lines],
@@ -214,6 +215,10 @@ class Picture(View):
     def on_choose(self, callback: Callable[[int], object]) -> None:
         """Call `callback(cell)` when the reader has chosen a cell."""
         self._told["chosen"].append(callback)
+
+    def on_grab(self, callback: Callable[[int], object]) -> None:
+        """Call `callback(cell)` when a hand begins to drag there; what follows until the next is one drag."""
+        self._told["grabbed"].append(callback)
 
     def on_drag(self, callback: Callable[[int, int], object]) -> None:
         """Call `callback(from, to)` when a pressed hand has gone from a cell to another one."""
@@ -241,6 +246,8 @@ class Picture(View):
         if (cell := content.get("chosen")) in range(n):
             yield "chosen", (cell,)
         if (pair := content.get("dragged")) and all(cell in range(n) for cell in pair):
+            if content.get("begun"):
+                yield "grabbed", (pair[0],)
             yield "dragged", tuple(pair)
         pixels = [(r, c) for r, c in content.get("painted", ()) if r in range(height) and c in range(width)]
         if pixels:
@@ -254,6 +261,7 @@ class Picture(View):
         height, width = shown.image.shape[1:]
         ax.imshow(shown.rgb, extent=(0, width, height, 0), interpolation="nearest")
         ax.set(xticks=(), yticks=(), xlim=(0, width), ylim=(height, 0))
+        hatched = (0.35, 0.37, 0.4, 1 if shown.looker is None else 0.55)  # who looks may stand there
         for cell in range(len(shown.names)):
             x, y, wide, high = shown.box(cell)
             w = None if shown.weights is None else shown.weights[cell]
@@ -262,7 +270,7 @@ class Picture(View):
             ax.add_patch(
                 Rectangle(
                     (x, y), wide, high, lw=0.5, edgecolor="#8a9097",
-                    facecolor=(0.35, 0.37, 0.4) if hidden else (*_rgb(TINT), FULLEST * share),
+                    facecolor=hatched if hidden else (*_rgb(TINT), FULLEST * share),
                     hatch="////" if hidden else None,
                 )
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """A small world as a picture and a map: what is shown of it at a moment, and what a hand changes in it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -89,18 +89,35 @@ def clicked_room(state: Rooms, row: int, column: int, tool: str) -> Rooms | None
     return None
 
 
-def dragged_room(state: Rooms, start: tuple[int, int], end: tuple[int, int]) -> Rooms | None:
-    """The agent, or an object, goes there; an object that is there goes where that one was."""
-    if state.agents[0].tolist() == [*start]:
-        return replace(state, agents=torch.tensor([end]))
-    which, other = _object_at(state, start), _object_at(state, end)
-    if which is None or end == start:
-        return None
-    objects = state.objects.clone()
-    objects[0, which, :2] = torch.tensor(end)
-    if other is not None:
-        objects[0, other, :2] = torch.tensor(start)
-    return replace(state, objects=objects)
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What a hand carries through a room: "agent", the number of an object, or None, nothing.
+
+    before: the room when it was taken up. at: where the hand is now.
+    """
+
+    what: int | str | None
+    before: Rooms
+    at: tuple[int, int]
+
+    def put(self, place: tuple[int, int]) -> Rooms | None:
+        """The room with it there, and all else as it was before; an object that is there goes where this one
+        was. None, if nothing is carried."""
+        if self.what is None or place == self.at:
+            return None
+        if self.what == "agent":
+            return replace(self.before, agents=torch.tensor([place]))
+        objects, other = self.before.objects.clone(), _object_at(self.before, place)
+        if other is not None:
+            objects[0, other, :2] = objects[0, self.what, :2]
+        objects[0, self.what, :2] = torch.tensor(place)
+        return replace(self.before, objects=objects)
+
+
+def taken_up(state: Rooms, place: tuple[int, int]) -> Carried:
+    """What a hand takes up there: the agent first."""
+    here = state.agents[0].tolist() == [*place]
+    return Carried("agent" if here else _object_at(state, place), state, place)
 
 
 def _object_at(state: Rooms, place: tuple[int, int]) -> int | None:

@@ -311,3 +311,10 @@ def twice_the_weights(agent, objects, attention, to_logits):
 def seen_twice(agent, objects, attention, to_logits):
     output, weights = attention(agent[:, None], objects, objects)
     return to_logits(agent + 2 * output[:, 0]), weights[:, 0]
+
+
+@known("arguments-changed")
+def added_in_place(agent, objects, attention, to_logits):
+    output, weights = attention(agent[:, None], objects, objects)
+    agent += output[:, 0]
+    return to_logits(agent), weights[:, 0]

@@ -351,3 +351,26 @@ def a_bounded_advantage(logits, actions, returns, values, alive):
 def divided_by_nothing(logits, actions, returns, values, alive):
     terms = -(taken(logits, actions) * (returns - values).detach()) * alive
     return terms.sum() / (alive.sum() - alive.sum())
+
+
+@known("axis-left")
+def gathered_and_left(logits, actions, returns, values, alive):
+    chosen = logits.log_softmax(-1).gather(-1, actions[..., None])
+    return -(chosen * (returns - values).detach())[alive].mean()
+
+
+@known("axis-left")
+def gathered_and_left_unmasked(logits, actions, returns, values, alive):
+    chosen = logits.log_softmax(-1).gather(-1, actions[..., None])
+    return -(chosen * (returns - values).detach()).mean()
+
+
+@known("no-number")
+def logarithm_of_what_is_below_0(logits, actions, returns, values, alive):
+    share = logits.softmax(-1).gather(-1, actions[..., None])[..., 0]
+    return -torch.log(share * (returns - values).detach())[alive].mean()
+
+
+@known("no-number")
+def nothing_at_all(logits, actions, returns, values, alive):
+    return logits.sum() * float("nan")

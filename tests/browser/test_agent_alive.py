@@ -92,6 +92,23 @@ def test_lines_lead_to_what_it_looks_at_and_a_drag_turns_them(hand):
 
 
 @in_the_room
+def test_an_object_is_dragged_over_the_agent_and_past_another(hand):
+    hand.drag((0, 2), (1, 2), (3, 2))
+    hand.becomes("X.now.places.tolist()", "[[[3, 2], [2, 4]]]")
+    hand.drag((3, 2), (2, 3), (2, 4), (3, 4))
+    hand.becomes("(X.now.places.tolist(), X.now.agents.tolist())", "([[[3, 4], [2, 4]]], [[2, 2]])")
+    hand.cell("row 3, column 4: blue disc").focus()
+    for key in ("Shift+ArrowUp", "Shift+ArrowUp"):
+        hand.page.keyboard.press(key)
+    hand.becomes("X.now.places.tolist()", "[[[1, 4], [2, 4]]]")
+
+
+@in_the_room
+def test_the_cursor_begins_at_the_agent(hand):
+    expect(hand.box.locator(".pc-here")).to_contain_text("the agent, which wants orange")
+
+
+@in_the_room
 def test_objects_are_recoloured_added_and_removed_by_mouse(hand):
     hand.click(0, 2)
     expect(hand.cell("row 0, column 2: orange disc: weight 0.80")).to_have_count(1)

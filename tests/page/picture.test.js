@@ -25,7 +25,8 @@ test("where lines lead from who looks, a cell without a weight is called by its 
 });
 
 test("a flat picture is as wide as a slide, others leave room beside them", () => {
-  assert.equal(scaleOf([72, 288], 2000), 2);
+  assert.equal(scaleOf([72, 288], 2000), 3);
+  assert.equal(scaleOf([48, 512], 2000), 2);
   assert.equal(scaleOf([144, 288], 2000), 264 / 288);
   assert.equal(scaleOf([72, 288], 300), 1);
 });
@@ -64,6 +65,8 @@ test("a fast hand leaves no gap", () => {
 
 test("of wishes that wait nothing is lost but the way between", () => {
   assert.deepEqual(merged({ dragged: [0, 1] }, { dragged: [1, 4] }), { dragged: [0, 4] });
+  assert.deepEqual(merged({ dragged: [0, 1], begun: true }, { dragged: [1, 4], begun: false }), { dragged: [0, 4], begun: true });
+  assert.deepEqual(merged({ dragged: [0, 1], begun: true }, { dragged: [3, 4], begun: true }), { dragged: [3, 4], begun: true });
   assert.deepEqual(merged({ painted: [[0, 0]] }, { painted: [[0, 1]] }), { painted: [[0, 0], [0, 1]] });
   assert.deepEqual(merged({ painted: [[0, 0]] }, { chosen: 3 }), { painted: [[0, 0]], chosen: 3 });
   assert.deepEqual(merged({ chosen: 1 }, { chosen: 3 }), { chosen: 3 });

@@ -19,7 +19,7 @@ from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
 from attention_core.live.picture import Handle, Picture, Pixels
 from attention_core.live.remarks import row_remark
-from attention_core.live.scene import ARMS, InACorridor, clicked_room, dragged_room, scene_of
+from attention_core.live.scene import ARMS, InACorridor, clicked_room, scene_of, taken_up
 from attention_core.live.strip import Strip
 from attention_core.worlds import COLOURS, Corridor, Corridors, Room, Rooms
 from attention_core.worlds.world import World
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 IN_A_ROOM = {"recolours": "recolour", "adds": "add", "removes": "remove"}
 IN_A_CORRIDOR = {"covers": "cover", "turns the cue": "turn", "puts a cue": "cue"}
+LARGEST_ROOM, LONGEST_CORRIDOR = 30, 120  # cells of a side; steps of noise
 _ROOM, _CORRIDOR = "Drag the agent or an object (Shift + arrow keys).", "Drag the agent (Shift + arrow keys)."
 _HINTS = {
     "recolour": f"{_ROOM} A click, or Enter, changes an object's colour; on the agent, what it wants.",
@@ -38,6 +39,11 @@ _HINTS = {
     "turn": f"{_CORRIDOR} A click, or Enter, on a cue or an arm: the other arm pays.",
     "cue": f"{_CORRIDOR} A click, or Enter, puts a cue there or takes it away; one stays.",
 }
+
+_TOO_LARGE = "a room of {n} × {n} cells is too large to be seen: the most is {most}"
+_TOO_LONG = "a corridor of length={n} is too long to be seen: the most is {most}"
+_NO_WEIGHTS = "This agent gives no weights: nothing says where it looks."
+_OVER = "It is over already: there is nothing to choose, and nothing was looked at."
 
 
 class AgentExplorer(Explorer):
@@ -77,7 +83,7 @@ class AgentExplorer(Explorer):
     agent = traitlets.Any()
     state = traitlets.Any(None, allow_none=True)
     covered = traitlets.Any(())
-    seed = traitlets.Int(0, min=0)
+    seed = traitlets.Int(0, min=0, max=2**63 - 1)
     last = traitlets.Int(0).tag(computed=True)
     now = traitlets.Any(None, allow_none=True).tag(computed=True)
     looked = traitlets.Any(None, allow_none=True).tag(computed=True)
@@ -89,7 +95,7 @@ class AgentExplorer(Explorer):
         world = Room() if world is None else getattr(world, "unwrapped", world)
         if not isinstance(world, Corridor | Room):
             raise traitlets.TraitError(f"world must be a Corridor or a Room, got {type(world).__name__}")
-        self._world, self._ways, self._first = world, {}, {}
+        self._world, self._ways, self._first, self._carried = world, {}, {}, None
         super().__init__(agent=_untrained(world) if agent is None else agent, **traits)
         self._first = {name: getattr(self, name) for name in ("state", "covered", "at")}
 
@@ -102,6 +108,7 @@ class AgentExplorer(Explorer):
     def views(self) -> dict[str, widgets.Widget]:
         scene = Picture()
         scene.on_choose(self._clicked)
+        scene.on_grab(self._grabbed)
         scene.on_drag(self._dragged)
         return {"scene": scene, "heatmap": AttentionHeatmap(None, learned=True), "verdict": Strip()}
 
@@ -129,6 +136,10 @@ class AgentExplorer(Explorer):
             raise traitlets.TraitError(f"state must be a {kind.__name__}, got {type(state).__name__}")
         if len(state) != 1:
             raise traitlets.TraitError(f"state must be a batch of one, got a batch of {len(state)}")
+        if isinstance(state, Rooms) and state.size > LARGEST_ROOM:
+            raise traitlets.TraitError(_TOO_LARGE.format(n=state.size, most=LARGEST_ROOM))
+        if isinstance(state, Corridors) and state.length > LONGEST_CORRIDOR:
+            raise traitlets.TraitError(_TOO_LONG.format(n=state.length, most=LONGEST_CORRIDOR))
         return state
 
     @traitlets.validate("tool")
@@ -187,8 +198,8 @@ class AgentExplorer(Explorer):
             said |= {"probabilities": here.said.probabilities, "action": here.said.choice}
             said |= {"looked": here.said.weights}
         if weights is None or here.problem:
-            nothing = "This agent gives no weights: nothing says where it looks."
-            return said | {"message": here.problem or nothing}
+            asked = any(moment.said for moment in moments)
+            return said | {"message": here.problem or (_NO_WEIGHTS if asked else _OVER)}
         return said | {
             "heatmap": AttentionMap(weights, scene.rows, scene.keys),
             "message": row_remark(weights, scene.rows),
@@ -249,11 +260,22 @@ class AgentExplorer(Explorer):
             cues = tuple(sorted({*state.cues} ^ {column}))
             self._begin(replace(self.state, cues=cues) if cues else None)
 
+    def _grabbed(self, _cell: int) -> None:
+        self._carried = None
+
+    @traitlets.observe("state")
+    def _let_go(self, _change) -> None:
+        self._carried = None  # it was of another room
+
     def _dragged(self, start: int, end: int) -> None:
         columns = self.scene.content.grid[1]
         start, end = divmod(start, columns), divmod(end, columns)
         if isinstance(self.now, Rooms):
-            self._begin(dragged_room(self.now, start, end))
+            carried = self._carried
+            if carried is None or carried.at != start:
+                carried = taken_up(self.now, start)
+            self._begin(carried.put(end))
+            self._carried = replace(carried, at=end)
         elif start == (1, min(self.at, self.state.length + 1)) and end[0] == 1:
             self.at = end[1]
 
@@ -290,7 +312,8 @@ class AgentExplorer(Explorer):
     # ---- the way
 
     def update(self) -> None:
-        self._ways.clear()  # also what a function has learned that is no module
+        if self._first:  # also what a function has learned since that is no module
+            self._ways.clear()
         super().update()
 
     def _drawn(self, seed: int) -> Rooms | Corridors:

@@ -97,6 +97,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     outlines = ["pc-rim", "pc-chosen"].map((name) => shape("rect", svg, { class: name, width: w, height: h }));
     const [downs, across] = handGrid(frame);
     const focused = grid.contains(document.activeElement);
+    if (made === "" && frame.looker !== null) cursor = { row: Math.floor(frame.looker / columns), column: frame.looker % columns };
     cursor = { row: Math.min(cursor.row, downs - 1), column: Math.min(cursor.column, across - 1) };
     cells.clear();
     grid.replaceChildren();
@@ -171,13 +172,16 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     other?.save_changes();
   }
 
+  let going = false; // whether a drag has begun
   /** @param {Place} from @param {Place} to */
   function go(from, to) {
     if (from.row === to.row && from.column === to.column) return;
+    const begun = !going;
+    going = true;
     const { handle } = frameNow();
     const start = isCells() ? cellOf(from) : null;
     if (handle && start !== null && (start === grabbed || handle.cells.includes(start))) turn(handle, cellOf(to));
-    else tell(isCells() ? { dragged: [cellOf(from), cellOf(to)] } : { painted: lineTo(from, to) });
+    else tell(isCells() ? { dragged: [cellOf(from), cellOf(to)], begun } : { painted: lineTo(from, to) });
   }
 
   /** @param {Place} place */
@@ -192,7 +196,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     event.preventDefault();
     grid.classList.add("pc-pointed"); // the hand sees where it is: a ring is for keys
     held = placeUnder(event);
-    dragged = false;
+    dragged = going = false;
     grabbed = null;
     moveTo(held, true);
     if (!isCells()) press(held);
@@ -215,7 +219,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   grid.addEventListener("keydown", (event) => {
     if (!there() || event.altKey || event.metaKey) return;
     grid.classList.remove("pc-pointed");
-    if (!event.shiftKey) grabbed = null;
+    if (!event.shiftKey) [grabbed, going] = [null, false];
     const to = placeByKey(handGrid(frameNow()), cursor, event);
     if (to) {
       if (event.shiftKey) go(cursor, to);
@@ -226,7 +230,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   });
 
   grid.addEventListener("focusout", ({ relatedTarget }) => {
-    if (!(relatedTarget instanceof Node && grid.contains(relatedTarget))) grabbed = null;
+    if (!(relatedTarget instanceof Node && grid.contains(relatedTarget))) [grabbed, going] = [null, false];
   });
   grid.addEventListener("focusin", ({ target }) => { // by whatever way: what is in focus is under the cursor
     for (const [where, cell] of cells) {
@@ -248,14 +252,14 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     const frame = /** @type {Frame} */ (sent);
     const scale = scaleOf(frame.size, root.clientWidth || LARGEST);
     const making = JSON.stringify([frame.size, frame.grid, frame.by, scale]);
-    if (making !== made) { made = making; make(frame, scale); }
+    if (making !== made) { make(frame, scale); made = making; }
     paint(frame);
     frame.names.forEach((_, i) => {
       const { tint, hatched, dot, number } = marks[i];
       const w = frame.weights?.[i] ?? 0;
       const hidden = frame.hidden.includes(i);
       tint.style.fillOpacity = `calc(var(--pc-fullest) * ${hidden || frame.lines ? 0 : within(w, 0, 1)})`;
-      hatched.style.display = hidden ? "" : "none";
+      Object.assign(hatched.style, { display: hidden ? "" : "none", fillOpacity: frame.lines ? 0.55 : 1 }); // who looks may stand there
       dot.style.display = frame.marked.includes(i) ? "" : "none";
       const nobody = !frame.weights || (frame.lines && frame.weights[i] === null);
       const text = hidden || nobody ? "" : inCell(frame.weights?.[i] ?? NaN);

@@ -19,15 +19,16 @@ import { inCell, weight, within } from "./numbers.js";
  * @property {string} hint
  * @property {[hidden: string, marked: string]} means
  * @property {number[][] | null} lines in place of tints: x and y of start, bend and end in pixels, and how thick
+ * @property {number | null} looker the cell of who looks
  * @property {Handle | null} handle
  */
 
 /** @typedef {{ cells: number[], control: string, trait: string, values: any[] }} Handle what a drag moves: from one of the cells to a cell, by the control's id */
 
 /** @typedef {{ row: number, column: number }} Place of a cell, or of a pixel */
-/** @typedef {{ chosen?: number, dragged?: [number, number], painted?: [number, number][] }} Wish */
+/** @typedef {{ chosen?: number, dragged?: [number, number], begun?: boolean, painted?: [number, number][] }} Wish begun: a drag, from its first cell on */
 export const LARGEST = 264; // px, of the longer side: beside a map, on a slide
-const WIDEST = 600; // of one that is flat, and has the slide's width
+const WIDEST = 1040; // of one that is flat, and has the slide's width
 
 /**
  * Rows and columns of what a hand takes.
@@ -70,13 +71,17 @@ export function lineTo(from, to) {
 }
 
 /**
- * Two wishes as one: a drag goes from where the first began to where the last ended, and no pixel is lost.
+ * Two wishes as one: a drag goes from where the first began to where the last ended, and no pixel is lost. Of two
+ * drags the last counts.
  * @param {Wish} first @param {Wish} last @returns {Wish}
  */
 export function merged(first, last) {
   /** @type {Wish} */
   const both = { ...first, ...last };
-  if (first.dragged && last.dragged) both.dragged = [first.dragged[0], last.dragged[1]];
+  if (first.dragged && last.dragged && !last.begun) {
+    both.dragged = [first.dragged[0], last.dragged[1]];
+    if (first.begun) both.begun = true;
+  }
   if (first.painted && last.painted) both.painted = [...first.painted, ...last.painted];
   return both;
 }

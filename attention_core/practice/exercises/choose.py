@@ -10,10 +10,11 @@ from attention_core._calling import Failed, call
 from attention_core._saying import number
 from attention_core.attention import scaled_dot_product_attention
 from attention_core.positional_encoding import SinusoidalEncoding
-from attention_core.practice.exercise import Case, Exercise, Subject, Trial, random, same
+from attention_core.practice.exercise import Case, Exercise, Stop, Subject, Trial, random, same
 from attention_core.practice.exercises.training_step import fits
 from attention_core.practice.recipes import bugs, slip
 from attention_core.practice.reshapes import Error, telling
+from attention_core.practice.source import line_to_look_at
 from attention_core.probes import Verdict
 
 _ASK = (r"attention\(", r"query\s*=", r"agent")
@@ -21,6 +22,8 @@ _SEEN = (r"seen\s*=|output|\[:, ?0\]|mean|squeeze", r"to_logits", r"\breturn\b")
 _BOTH = (r"to_logits\(", r"\+", r"\breturn\b")
 _WEIGHTS = (r"weights", r"\breturn\b")
 _RETURN = (r"\breturn\b",)
+_CHANGED = "the numbers are right, but agent or objects are changed; training would stop with an error"
+_CHANGED_WHY = "What attention was given is needed again for the gradient: agent + seen makes a new tensor."
 
 
 class _Attention:
@@ -276,8 +279,29 @@ _ERRORS = (
 )
 
 
+def _is_right(made, *given) -> bool:
+    right = _choose(*given)
+    return (
+        isinstance(made, tuple | list)
+        and len(made) == 2
+        and all(isinstance(x, Tensor) and same(x, y) for x, y in zip(made, right, strict=True))
+    )
+
+
 def _choosing(answer) -> list[Subject]:
-    return [(telling(fits(answer, "agent", "objects", "attention", "to_logits"), *_ERRORS, of=answer), ())]
+    """The answer, that is told so where its numbers are right and the caller's agent or objects are not."""
+    whole = fits(answer, "agent", "objects", "attention", "to_logits")
+
+    def called(agent: Tensor, objects: Tensor, attention, to_logits):
+        kept = agent.clone(), objects.clone()
+        made = whole(agent, objects, attention, to_logits)
+        changed = not (same(agent, kept[0]) and same(objects, kept[1]))
+        if changed and _is_right(made, *kept, attention, to_logits):
+            where = line_to_look_at(answer, r"[-+*/]=|\w_\(|\]\s*=[^=]")
+            raise Stop("wrong", _CHANGED, bug="arguments-changed", details=(_CHANGED_WHY,), where=where)
+        return made
+
+    return [(telling(called, *_ERRORS, of=answer), ())]
 
 
 def _about(trials: list[Trial], answer) -> Iterator[Verdict]:

@@ -231,9 +231,9 @@ _SLIPS = (
          (r"mean|sum", *_RETURN), {"finish": lambda fall: fall.mean()}, {"finish": lambda fall: fall.sum()},
          {"finish": lambda fall: fall.mean().expand(len(fall))}, rare=True),
     slip("axis-left", "an axis of size 1 is left; it should be (batch,)",
-         _CHOICE, {"finish": lambda fall: fall[:, None]}, rare=True),
+         _RETURN, {"finish": lambda fall: fall[:, None]}, rare=True),
     slip("all-pairs", "each episode is compared with all others: index with arange(batch), or gather",
-         (r"\[:, ?\w+\]", *_CHOICE),
+         (r"^(?!.*\]\s*=[^=]).*\[:, ?\w+\]", *_CHOICE),
          *_compares(lambda before, after, chosen: before[:, chosen] - after[:, chosen]),
          rare=True),
 )

@@ -72,6 +72,10 @@ def _right(logits: Tensor, actions: Tensor, returns: Tensor, values: Tensor, ali
     return -_living_mean(terms, alive).reshape(1)
 
 
+def _ended_mean(terms: Tensor, alive: Tensor) -> Tensor:
+    return _living_mean(terms, ~alive)
+
+
 def _cases() -> list[Case]:
     hint = "logits are (batch, steps, actions); actions, returns, values and alive are (batch, steps)."
 
@@ -198,6 +202,13 @@ _SLIPS = (
     slip("other-steps", "the actions are those of another step: logits and actions belong together at each",
          _TAKEN, _takes(lambda every, actions: _of_the_taken(every, actions.roll(1, 1))),
          _takes(lambda every, actions: _of_the_taken(every, actions.roll(-1, 1))), rare=True),
+    slip("axis-left", "an axis of size 1 is left after gather, so that each step meets all others: [..., 0]",
+         (r"gather", *_TAKEN),
+         *({"take": lambda every, actions: every.gather(-1, actions[..., None]), "mean": mean}
+           for mean in (_living_mean, lambda terms, alive: terms[alive].mean(),
+                        lambda terms, alive: terms.mean())),
+         why="Logarithms are (batch, steps, 1), advantages (batch, steps); and torch multiplies them.",
+         rare=True),
     slip("summed", "it is a sum over the living steps; it should be their mean",
          _MEAN, _means(lambda terms, alive: (terms * alive).sum())),
     slip("summed-in-part", "steps are summed and episodes averaged: average over all living steps",
@@ -216,7 +227,7 @@ _SLIPS = (
          _means(lambda terms, alive: _at_each_step(terms, alive)),
          why="Divide by the number of all living steps, once."),
     slip("alive-inverted", "it counts the steps after the end, and none of the living",
-         _ALIVE, _means(lambda terms, alive: _living_mean(terms, ~alive)),
+         _ALIVE, _means(_ended_mean),
          _means(lambda terms, alive: terms[~alive].mean()),
          _means(lambda terms, alive: (terms * ~alive).sum() / alive.sum()),
          _means(lambda terms, alive: (terms * ~alive).mean()),
@@ -294,7 +305,8 @@ _RAISED = (
 
 _NOTHING = "no gradient comes back to the logits, so the policy learns nothing from this loss"
 _LEAKS = "the values learn from it, too: detach the advantage, which is only a number to the policy"
-_LEAKS_BY = "Going downhill here, values would grow or shrink to make actions look good: {off} in one place."
+_LEAKS_BY = "Going downhill here, values would grow without end, whatever comes of it: {off} in one place."
+_NO_NUMBER = "it is NaN, which no number is: is there the logarithm of one below 0, or 0 ÷ 0?"
 
 
 def _teaching(answer) -> list[Subject]:
@@ -309,6 +321,14 @@ def _teaching(answer) -> list[Subject]:
         if loss is ... or not isinstance(one_number(loss), Tensor) or loss.layout != torch.strided:
             return loss
         loss = loss.reshape(1)
+        if loss.isnan().any() and alive.all():
+            one_over = alive.clone()
+            one_over[0, -1] = False  # who counts the ended steps alone has a number now, and which is known
+            told = one_number(answer(own_logits, actions, returns, own_values, one_over))
+            ended = _loss(logits, actions, returns, values, one_over, mean=_ended_mean)
+            if not same(told.reshape(1), ended):
+                where = line_to_look_at(answer, r"log\d*\(|/|nan", r"return")
+                raise Stop("wrong", _NO_NUMBER, bug="no-number", where=where)
         if given is not leaves or not same(loss, right):
             return loss
         learns = loss.requires_grad and [
