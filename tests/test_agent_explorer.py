@@ -85,7 +85,11 @@ def test_lines_go_from_the_agent_to_what_it_looks_at_as_thick_as_the_weights():
     assert thick == pytest.approx(4 * thin)
     assert explorer.looked.tolist() == pytest.approx([0.2, 0.8])
     assert explorer.heatmap.map.keys == ("blue ●", "orange ■")
-    assert "wants orange" in shown.names[12] and shown.names[14].endswith("orange square")
+    assert (
+        shown.names[12].endswith("the agent")
+        and shown.said == "It wants **orange**"
+        and shown.names[14].endswith("orange square")
+    )
 
 
 def test_what_it_would_do_is_said_with_probabilities():

@@ -35,8 +35,7 @@ class InARoom:
         there = dict(zip(places, map(" ".join, looks), strict=True))
         names = [f"row {cell // state.size}, column {cell % state.size}" for cell in range(state.size**2)]
         self.names = [f"{name}: {there[cell]}" if cell in there else name for cell, name in enumerate(names)]
-        wants = list(COLOURS)[int(state.wanted)]
-        self.names[self.agent] += f", the agent, which wants {wants}"
+        self.names[self.agent] += ", the agent"
         said = here.said
         self.by_cell = None
         if said and said.weights is not None:
@@ -50,7 +49,7 @@ class InARoom:
         if gives and None not in (own := [one.itself for one in before]):
             self.weights = torch.cat((torch.tensor(own)[:, None], self.weights), -1)
             self.keys = ["itself", *self.keys]
-        self.heading = f"It wants **{wants}**"
+        self.heading = f"It wants **{list(COLOURS)[int(state.wanted)]}**"
 
     def verdict(self, at: int, last: int) -> Words:
         here, state = self.here, self.here.state

@@ -105,7 +105,7 @@ def test_an_object_is_dragged_over_the_agent_and_past_another(hand):
 
 @in_the_room
 def test_the_cursor_begins_at_the_agent(hand):
-    expect(hand.box.locator(".pc-here")).to_contain_text("the agent, which wants orange")
+    expect(hand.box.locator(".pc-here")).to_have_text("row 2, column 2, the agent")
 
 
 @in_the_room
