@@ -166,17 +166,17 @@ def one_answer(choose: Callable) -> dict:
 # fmt: off
 MEASURES = (  # of what is asked with a word, or some, and without: shared with comprehensiveness
     slip("new-answer-followed",
-         "it follows what is answered without the word; follow the answer to the whole sentence",
+         "it follows what is answered with words hidden; follow the answer to the whole sentence",
          ANSWER, {"follow": lambda before, after: after.argmax(-1)},
          why="The question is what becomes of that answer: take argmax once, of the whole."),
     slip("largest-of-each",
-         "the largest of both are compared; without the word that may be another answer",
+         "the largest of both are compared; with words hidden that may be another answer",
          (r"max", *ANSWER), *compares(lambda before, after, answer: before.amax(-1) - after.amax(-1)),
          why="Where the answer turns, that hides it: take the same class of both."),
     slip("wrong-way-round",
          "it is the wrong way round: it should be what it was, minus what it is now",
          RETURN, *compares(lambda *given: -fall(*given))),
-    slip("sign-lost", "the sign is lost; below 0, the answer is likelier without it",
+    slip("sign-lost", "the sign is lost; below 0, the answer has become likelier",
          (r"abs|\*\*|square|clamp|relu", *RETURN),
          *compares(lambda *given: fall(*given).abs(), lambda *given: fall(*given).clamp(min=0),
                    lambda *given: fall(*given).square()),
@@ -218,7 +218,7 @@ MEASURES = (  # of what is asked with a word, or some, and without: shared with 
          why="That is argmax over the classes, of the whole sentence.", rare=True),
 )
 _SLIPS = (
-    slip("nothing-hidden", "each time all words are seen, so nothing changes",
+    slip("nothing-hidden", "nothing changes, as if all words were seen each time",
          HIDE, *_hides(lambda tokens: ~_no_words(tokens)[:, None].expand(-1, len(tokens))),
          why="The mask must reach the model: probabilities(tokens, allowed), allowed[i] = False."),
     slip("several-at-once",
@@ -279,8 +279,9 @@ _SLIPS = (
     slip("normalised", "the falls are brought to another size, or sum to 1; here they are wanted as they are",
          (r"/|softmax|norm", *RETURN), *finishes(
              lambda x: x / x.sum(), lambda x: x / x.abs().sum(), lambda x: x / x.max(),
-             lambda x: x / x.norm(), lambda x: x / x.abs().max(), lambda x: x.softmax(0), lambda x: x / len(x),
-             lambda x: x.abs() / x.abs().sum(), lambda x: x.clamp(min=0) / x.clamp(min=0).sum(),
+             lambda x: x / x.norm(), lambda x: x / x.abs().max(), lambda x: x.softmax(0),
+             lambda x: x / len(x), lambda x: x.abs() / x.abs().sum(),
+             lambda x: x.clamp(min=0) / x.clamp(min=0).sum(),
              lambda x: (x - x.min()) / (x.max() - x.min()), lambda x: x - x.mean(),
              lambda x: (x - x.mean()) / ((x - x.mean()).square().sum() / (len(x) - 1)).sqrt()),
          why="0.3 should mean: less likely by 0.3.", rare=True),
@@ -292,7 +293,7 @@ _SLIPS = (
          ANSWER, *finishes(lambda x: x[:, None], lambda x: x[None]), rare=True),
 )
 # fmt: on
-RAISED = (
+_RAISED = (
     Raised(
         "mask-of-numbers",
         "allowed holds numbers; it should be boolean, True where a word may be seen",
@@ -301,9 +302,6 @@ RAISED = (
         r"",
     ),
 )
-
-
-_SUMMED = "what all answers lose is summed, and they lose nothing together; take one answer's fall"
 
 
 class Noted:
@@ -319,16 +317,21 @@ class Noted:
         return made
 
 
-def _leaving(answer) -> list[Subject]:
-    def called(probabilities: Callable, tokens: Tensor):
+_SUMMED = "what all answers lose is summed, and together they lose nothing; take one answer's fall"
+
+
+def asking(answer, *names: str) -> list[Subject]:
+    """The answer, that is told so where it sums over all answers, which is 0 whatever is hidden."""
+
+    def called(probabilities: Callable, *inputs):
         noted = Noted(probabilities)
-        made = answer(noted, tokens)
-        if {0} in noted.hidden and same(made, torch.zeros(len(tokens))):
-            where = line_to_look_at(answer, r"sum\(", *RETURN)
+        made = answer(noted, *inputs)
+        where = line_to_look_at(answer, r"\b(sum|mean)\(")
+        if where and any(noted.hidden) and isinstance(made, Tensor) and same(made, torch.zeros_like(made)):
             raise Stop("wrong", _SUMMED, bug="sum-of-all", where=where)
         return made
 
-    return [(telling(functools.wraps(fits(answer, "probabilities", "tokens"))(called), RAISED), ())]
+    return [(telling(functools.wraps(fits(answer, *names))(called), _RAISED), ())]
 
 
 def by_hand(tokens: Tensor, allowed: Tensor | None = None) -> Tensor:
@@ -338,13 +341,23 @@ def by_hand(tokens: Tensor, allowed: Tensor | None = None) -> Tensor:
     return torch.stack((1 - likely, likely), -1)
 
 
+BY_HAND = torch.tensor([0.7, -0.05, 0.0])  # what each of its words is worth
+
+
+def not_by_hand(word: int, got: Tensor) -> Verdict:
+    right = BY_HAND[word]
+    numbers = {"now": number(0.9 - right), "right": number(right), "got": number(got)}
+    said = "if without word {word} the answer goes from 0.90 to {now}, it falls by {right}; this says {got}"
+    return Verdict("by hand", False, said.format(word=word, **numbers))
+
+
 def _about(trials: list[Trial], answer) -> Iterator[Verdict]:
     """Is the sentence left as it was, and each word hidden alone; a case worked out by hand."""
     wrong = next(t for t in trials if not t.right)
     if wrong.changed:
         yield Verdict("tokens as they were", False, "it writes into tokens, which is the caller's sentence")
     reader, tokens = wrong.case.inputs
-    noted, wanted = Noted(reader), torch.tensor([0.7, -0.05, 0.0])
+    noted = Noted(reader)
     try:
         call(answer, noted, tokens)
         made = call(answer, by_hand, torch.arange(3)).answer
@@ -355,11 +368,9 @@ def _about(trials: list[Trial], answer) -> Iterator[Verdict]:
         yield Verdict(
             "each word alone", False, f"of {len(tokens)} words, word {never[0]} is never hidden alone"
         )
-    if isinstance(made, Tensor) and made.shape == wanted.shape and not same(made, wanted):
-        i = int((made - wanted).abs().argmax())
-        numbers = {"now": number(0.9 - wanted[i]), "right": number(wanted[i]), "got": number(made[i])}
-        said = "if without word {i} the answer goes from 0.90 to {now}, it falls by {right}; this says {got}"
-        yield Verdict("by hand", False, said.format(i=i, **numbers))
+    if isinstance(made, Tensor) and made.shape == BY_HAND.shape and not same(made, BY_HAND):
+        i = int((made - BY_HAND).abs().argmax())
+        yield not_by_hand(i, made[i])
 
 
 leave_one_out = Exercise(
@@ -369,6 +380,6 @@ leave_one_out = Exercise(
     _cases,
     bugs(_SLIPS, _leave_one_out),
     "Checked: sentences of 1 to 8 words, some of them twice, and 2 to 4 answers.",
-    prepare=_leaving,
+    prepare=lambda answer: asking(answer, "probabilities", "tokens"),
     explain=_about,
 )
