@@ -60,7 +60,9 @@ def _comprehensiveness(
     hidden = hidden if hidden.ndim > 1 else hidden[None]
     after = ask(probabilities, tokens, hidden)
     before = probabilities(tokens).expand(len(after), -1)
-    return _one(finish(compare(before, after, follow(before, after)), k))
+    answers = follow(before, after)
+    _rows = *hidden, *~hidden, *after, *answers  # as a right answer has them, without an axis of rows
+    return _one(finish(compare(before, after, answers), k))
 
 
 def _one(made: Tensor) -> Tensor:
@@ -76,7 +78,7 @@ def _right(probabilities: Callable, tokens: Tensor, explanation: Tensor, k: int)
     _orders = order, order.flip(0), explanation.sort(descending=True).values, explanation.topk(k).values
     _ranks = order.argsort(), explanation.argsort(), order[k:], first.sort().values, torch.arange(n)
     _masks = hidden, ~hidden, torch.ones(n, dtype=torch.bool), hidden[None], ~hidden[None]
-    _steps = [~_hidden(n, order[:i]) for i in range(k)], tokens[None], tokens.expand(n, n)
+    _steps = *(~_hidden(n, order[:i]) for i in range(k)), tokens[None], tokens.expand(n, n)
     before, after = probabilities(tokens), probabilities(tokens, ~hidden)
     answer = before.argmax()
     _picked = answer, answer[None], before.max(), after[answer], before - after, before[None], after[None]
@@ -145,11 +147,17 @@ def _asks(*ways: Callable) -> tuple[dict, ...]:
 
 
 def _cut_out(probabilities: Callable, tokens: Tensor, hidden: Tensor) -> Tensor:
-    return torch.stack([probabilities(tokens[~row]) for row in hidden])
+    shorter = [tokens[~row] for row in hidden]
+    return torch.stack([probabilities(one) for one in shorter])
 
 
 def _replaced(fill: int) -> Callable:
-    return lambda probabilities, tokens, hidden: probabilities(torch.where(hidden, fill, tokens))
+    def ask(probabilities: Callable, tokens: Tensor, hidden: Tensor) -> Tensor:
+        changed = torch.where(hidden, fill, tokens)
+        _rows = [*changed]
+        return probabilities(changed)
+
+    return ask
 
 
 _MEAN = {"finish": lambda made, k: made.mean()}
@@ -164,7 +172,7 @@ _SLIPS = (
          why="argsort begins with the smallest: descending=True."),
     slip("sufficiency",
          "the k words are kept and all others hidden; that is sufficiency, here it is the reverse",
-         _TAKE, *_takes(lambda order, k: order[k:]),
+         _TAKE, *_takes(lambda order, k: order[k:]), sure=(r"allowed\[.*=\s*True",),
          why="True in allowed means that a word may be seen."),
     slip("absolute-values", "words are ordered by the size of their number, whatever its sign",
          (r"abs|\*\*|square", *_ORDER), *_ranks(lambda e: e.abs().argsort(descending=True)),

@@ -78,20 +78,22 @@ def _leave_one_out(
     """
     after = ask(probabilities, tokens)
     before = whole(probabilities, tokens).expand(len(tokens), -1)
-    return finish(compare(before, after, follow(before, after)))
+    answers = follow(before, after)
+    _rows = *after, *answers  # as a loop leaves them
+    return finish(compare(before, after, answers))
 
 
 def _right(probabilities: Callable, tokens: Tensor) -> Tensor:
     """The reference; it also makes what right answers pass through, so that no line is wrong for it."""
     n = len(tokens)
     seen, every = ~_each(tokens), torch.ones(n, dtype=torch.bool)
-    _masks = every, *seen, ~seen, tokens.expand(n, n), torch.arange(n), torch.zeros(n), every[None]
+    _masks = every, *seen, ~seen, tokens.expand(n, n), torch.arange(n), torch.zeros(n), every[None], tokens
     before, after = probabilities(tokens), probabilities(tokens, seen)
     answer = before.argmax()
-    _rows = before[None], *after, [row[None] for row in after]
+    _rows = before[None], *after, *after[:, None]
     _picked = answer, answer[None], answer.expand(n), before.max(), after[:, answer], before - after
     _first = [torch.where(torch.arange(n) <= i, before[answer] - after[:, answer], 0) for i in range(n)]
-    _one_each = [before[answer] - row[answer] for row in after], [row[answer] for row in after]
+    _one_each = *(before[answer] - after[:, answer]), *after[:, answer]
     return before[answer] - after[:, answer]
 
 
@@ -115,18 +117,29 @@ def _cases() -> list[Case]:
 
 def _hides(*masks: Callable) -> tuple[dict, ...]:
     """masks: of the tokens, which words each row sees, `(n, n)`."""
-    return tuple({"ask": lambda p, tokens, m=mask: p(tokens, m(tokens))} for mask in masks)
+
+    def ask(probabilities: Callable, tokens: Tensor, mask: Callable) -> Tensor:
+        allowed = mask(tokens)
+        _rows = [*allowed]
+        return probabilities(tokens, allowed)
+
+    return tuple({"ask": lambda p, tokens, m=mask: ask(p, tokens, m)} for mask in masks)
 
 
 def _replaces(*fills: Callable) -> tuple[dict, ...]:
     """fills: of the tokens, what stands in the place of each word."""
-    return tuple(
-        {"ask": lambda p, tokens, f=fill: p(torch.where(_each(tokens), f(tokens), tokens))} for fill in fills
-    )
+
+    def ask(probabilities: Callable, tokens: Tensor, fill: Callable) -> Tensor:
+        changed = torch.where(_each(tokens), fill(tokens), tokens)
+        _rows = [*changed]
+        return probabilities(changed)
+
+    return tuple({"ask": lambda p, tokens, f=fill: ask(p, tokens, f)} for fill in fills)
 
 
 def _cut_out(probabilities: Callable, tokens: Tensor) -> Tensor:
     shorter = tokens.expand(len(tokens), -1)[~_each(tokens)].view(len(tokens), -1)
+    _rows = [*shorter]
     return probabilities(shorter)
 
 

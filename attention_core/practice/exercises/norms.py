@@ -55,10 +55,10 @@ def _right(weights: Tensor, values: Tensor, to_output: Tensor) -> Tensor:
     _before = values.transpose(0, 1), weighted.transpose(0, 1), _join(values), joined.T, to_output.T
     blocks = to_output.unflatten(1, (heads, d_k)).transpose(0, 1)  # (heads, dim, d_k)
     each = weighted @ blocks.mT
-    _through = values @ blocks.mT, each, each.transpose(0, 1), blocks, blocks.mT, [*blocks], [*weighted]
-    _each_head = [*each], [*(values @ blocks.mT)], list(each.cumsum(0)), [*weighted.unbind(1)]
+    _through = values @ blocks.mT, each, each.transpose(0, 1), blocks, blocks.mT, *blocks, *weighted
+    _each_head = *each, *(values @ blocks.mT), *each.cumsum(0), *weighted.unbind(1)
     sent = joined @ to_output.T
-    _squares = sent.square(), sent.square().sum(-1), sent.T, [*sent], [*joined]
+    _squares = sent.square(), sent.square().sum(-1), sent.T, *sent, *joined
     _begun = torch.zeros_like(sent), torch.zeros(n), torch.zeros_like(joined)
     return sent.norm(dim=-1)
 

@@ -61,19 +61,22 @@ def _patch(
     put: of clean and corrupted, the vectors of each run, `(n, n, dim)`. compare: of what each run answers,
     the clean one and the corrupted one.
     """
-    return finish(compare(rest(put(clean, corrupted)), rest(clean), rest(corrupted)))
+    runs = put(clean, corrupted)
+    _rows = (*runs,)  # as a loop leaves them
+    return finish(compare(rest(runs), rest(clean), rest(corrupted)))
 
 
 def _right(clean: Tensor, corrupted: Tensor, rest: Callable) -> Tensor:
     """The reference; it also makes what right answers pass through, so that no line is wrong for it."""
     n = len(clean)
     patched, good, bad = _put(clean, corrupted), rest(clean), rest(corrupted)
-    _vectors = [*patched], [one[None] for one in patched], [*clean], [*corrupted], clean - corrupted
-    _masks = _each(n), torch.eye(n), torch.arange(n), torch.zeros(n), [*torch.eye(n)], ~_each(n)
+    _begun = clean.clone(), corrupted.clone(), clean[None].clone(), corrupted[None].clone()
+    _vectors = *patched, *patched[:, None], *clean, *corrupted, clean - corrupted
+    _masks = _each(n), torch.eye(n), torch.arange(n), torch.zeros(n), *torch.eye(n), ~_each(n)
     each = rest(patched)
-    _runs = [*each], each - bad, good - bad, [*(each - bad)], torch.stack((good, bad))
+    _runs = *each, each - bad, good - bad, *(each - bad), torch.stack((good, bad))
     effect = _back(each, good, bad)
-    _first = [torch.where(torch.arange(n) <= i, effect, 0) for i in range(n)], [*effect]
+    _first = *(torch.where(torch.arange(n) <= i, effect, 0) for i in range(n)), *effect
     return effect
 
 
@@ -149,15 +152,17 @@ _SLIPS = (
          (r"=\s*corrupted\b(?!\.clone)|corrupted\[.*=|clone", *_PUT), *_puts(_up_to, _from),
          {"put": lambda clean, corrupted: torch.where(_up_to(len(clean)), clean, corrupted),
           "compare": lambda each, good, bad: (each - torch.cat((bad[None], each[:-1]))) / (good - bad)},
-         why="patched = corrupted is another name, not a copy: corrupted.clone(), inside the loop."),
+         why="patched = corrupted is another name, not a copy: corrupted.clone(), inside the loop.",
+         sure=(r"=\s*corrupted(\[\w+\])?$",)),
     slip("clean-written-into",
          "the clean vectors are written into, and stay so: put each of them into a copy of corrupted",
          (r"=\s*clean\b(?!\.clone)|clean\[.*=", *_PUT), *_puts(_up_to, _from, turned=True),
-         why="patched = clean is another name, not a copy."),
+         why="patched = clean is another name, not a copy.", sure=(r"=\s*clean$",)),
     slip("wrong-direction",
          "a corrupted vector is put into the clean run; put the clean one into the corrupted run",
          (r"=\s*clean\.clone", *_PUT), *_puts(_each, turned=True),
-         why="What brings the answer back is enough for it; what takes it away was needed."),
+         why="What brings the answer back is enough for it; what takes it away was needed.",
+         sure=(r"=\s*clean\.clone",)),
     slip("no-effect",
          "nothing comes back, as if no clean vector were put in",
          _PUT, *_puts(lambda n: _each(n) & False),
