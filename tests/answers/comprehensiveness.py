@@ -308,6 +308,12 @@ def a_list(probabilities, tokens, explanation, k):
     return [sorted_places(probabilities, tokens, explanation, k)]
 
 
+@known("not-a-tensor")
+def whether_it_is_less(probabilities, tokens, explanation, k):
+    before, after = both(probabilities, tokens, explanation, k)
+    return bool(after[before.argmax()] < before.max())
+
+
 def never_the_most(f):
     """Words 1 and 0 are never hidden together."""
     hidden = []

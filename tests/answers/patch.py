@@ -154,6 +154,16 @@ def all_in_the_loop_of_clean(clean, corrupted, rest):
     return effect
 
 
+@known("asked-again")
+def before_each_word(clean, corrupted, rest):
+    good, effect = rest(clean), torch.zeros(len(clean))
+    for i in range(len(clean)):
+        bad = rest(corrupted)
+        corrupted[i] = clean[i]
+        effect[i] = (rest(corrupted) - bad) / (good - bad)
+    return effect
+
+
 @known("clean-written-into")
 def into_the_clean_ones(clean, corrupted, rest):
     good, bad = rest(clean), rest(corrupted)
@@ -397,6 +407,16 @@ def not_all_of_it(f):
     """Where word 0 alone differs, its effect should be 1, and all others 0."""
     made = effects(f, torch.cat((CLEAN[:1], CORRUPTED[1:])))
     return not torch.allclose(made, torch.tensor([1.0, 0, 0]), atol=1e-3)
+
+
+@unlisted("each word alone", never_alone)
+def patched_word_first(clean, corrupted, rest):
+    n, bad, effect = len(clean), rest(corrupted), []
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        patched = torch.cat((clean[i : i + 1], corrupted[others]))
+        effect.append((rest(patched) - bad) / (rest(clean) - bad))
+    return torch.stack(effect)
 
 
 @unlisted("all that differs", not_all_of_it)

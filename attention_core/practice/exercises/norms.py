@@ -67,7 +67,7 @@ def _cases() -> list[Case]:
     hint = "weights are (heads, n), values (heads, n, d_k), to_output is (dim, heads · d_k)."
     made = []
     for i, (heads, n, d_k, dim) in enumerate(
-        ((2, 3, 2, 4), (2, 2, 2, 4), (3, 4, 2, 6), (2, 5, 3, 4), (3, 3, 3, 9), (1, 4, 3, 2), (4, 1, 2, 8))
+        ((2, 3, 2, 4), (2, 2, 2, 4), (3, 4, 2, 6), (2, 5, 3, 4), (3, 3, 3, 9), (1, 4, 3, 5), (4, 1, 2, 8))
     ):
         words = f"{heads} head{'s' * (heads > 1)}, {n} word{'s' * (n > 1)}, d_k = {d_k} and dim = {dim}"
         weights = random(heads, n, seed=800 + 10 * i).softmax(-1)
