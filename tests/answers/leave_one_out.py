@@ -174,6 +174,36 @@ def the_same_token(probabilities, tokens):
     return masked(probabilities, tokens, tokens[:, None] != tokens)
 
 
+@known("token-for-place")
+def tokens_counted(probabilities, tokens):
+    before = probabilities(tokens)
+    answer, made = before.argmax(), []
+    for i in tokens:
+        allowed = torch.ones(len(tokens), dtype=torch.bool)
+        allowed[i] = False
+        made.append(before[answer] - probabilities(tokens, allowed)[answer])
+    return torch.stack(made)
+
+
+@known("whole-numbers")
+def kept_as_tokens(probabilities, tokens):
+    made = torch.zeros_like(tokens)
+    made[:] = all_at_once(probabilities, tokens)
+    return made
+
+
+@known("averaged")
+def only_the_last(probabilities, tokens):
+    return all_at_once(probabilities, tokens)[-1]
+
+
+@known("word-replaced")
+def token_minus_1(probabilities, tokens):
+    before, each = probabilities(tokens), torch.eye(len(tokens)).bool()
+    answer = before.argmax()
+    return before[answer] - probabilities(tokens.masked_fill(each, -1))[:, answer]
+
+
 @known("other-word")
 def counted_from_1(probabilities, tokens):
     n = len(tokens)

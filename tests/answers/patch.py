@@ -306,6 +306,17 @@ def of_the_clean_answer(clean, corrupted, rest):
     return (each - bad) / good
 
 
+@known("brackets-missing")
+def division_first(clean, corrupted, rest):
+    each, good, bad = runs(clean, corrupted, rest)
+    return each - bad / good - bad
+
+
+@known("one-number")
+def outside_the_loop(clean, corrupted, rest):
+    return all_at_once(clean, corrupted, rest)[-1]
+
+
 @known("corrupted-not-subtracted")
 def a_share_of_the_clean_answer(clean, corrupted, rest):
     each, good, _ = runs(clean, corrupted, rest)

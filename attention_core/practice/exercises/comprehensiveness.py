@@ -212,7 +212,7 @@ _SLIPS = (
          _TAKE, *_takes(lambda order, k: torch.arange(k), lambda order, k: len(order) - 1 - torch.arange(k)),
          why="allowed[:k] are places; allowed[order[:k]] are the words.", rare=True),
     slip("word-replaced", "another token stands in the words' place, and says something, too; use allowed",
-         (r"tokens\[|where|clone", *HIDE), *_asks(*map(_replaced, (0, 1, 2))),
+         (r"tokens\[|where|clone", *HIDE), *_asks(*map(_replaced, (0, 1, 2, -1))),
          why="To a model 0 is a word as any other."),
     slip("word-cut-out", "the words are cut out, so that later ones move up; hide them, and they stay",
          (r"cat\(|tokens\[", *HIDE), *_asks(_cut_out),

@@ -18,6 +18,7 @@ from attention_core.probes import Verdict
 HIDE = (r"\]\s*=|eye|!=|where|cat\(|ones|clone|fill", r"probabilities\(")
 ANSWER = (r"max|gather|\[.*answer", r"\breturn\b")
 RETURN = (r"\breturn\b",)
+_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8)
 _LONGEST = 12  # words, beyond those of any case
 
 
@@ -254,14 +255,15 @@ _SLIPS = (
          rare=True),
     slip("word-replaced",
          "another token stands in the word's place, and says something, too; hide it by allowed",
-         (r"tokens\[|where|clone", *HIDE), *_replaces(*(lambda tokens, t=t: t for t in (0, 1, 2))),
+         (r"tokens\[|where|clone", *HIDE), *_replaces(*(lambda tokens, t=t: t for t in (0, 1, 2, -1))),
          *_replaces(lambda tokens: tokens.flip(0), lambda tokens: tokens.roll(1),
                     lambda tokens: tokens.roll(-1), lambda tokens: tokens[0], lambda tokens: tokens[-1]),
          why="To a model 0 is a word as any other."),
     slip("tokens-written-over",
          "tokens itself is written into, and what was written stays; hide words by allowed",
          (r"tokens\[", *HIDE), {"ask": _written_over},
-         *({"ask": lambda p, tokens, t=t: _written_over(p, tokens, t)} for t in (1, 2)), rare=True),
+         *({"ask": lambda p, tokens, t=t: _written_over(p, tokens, t)} for t in (1, 2, -1)),
+         sure=(r"=\s*tokens$", r"^tokens\[.*\]\s*="), rare=True),
     slip("word-cut-out", "the word is cut out, so that all later ones move up; hide it, and they stay",
          (r"cat\(|\+ ?1|tokens\[", *HIDE), {"ask": _cut_out},
          why="To a model that knows positions that is another sentence: use allowed."),
@@ -269,6 +271,9 @@ _SLIPS = (
          (r"tokens\s*(!=|==)|(!=|==)\s*tokens", *HIDE),
          *_hides(lambda tokens: tokens != tokens[:, None]),
          why="Ask for places: torch.arange(n) != i."),
+    slip("token-for-place", "a word's token is taken for its place; places are 0, 1, 2, …",
+         (r"\bin tokens\b", *HIDE), *_hides(lambda tokens: torch.arange(len(tokens)) != tokens[:, None]),
+         why="That is: for i in range(len(tokens)).", sure=(r"\bin tokens\b",), rare=True),
     slip("other-word", "another word is hidden than the one whose number it is",
          HIDE, *_hides(lambda tokens: ~_each(tokens).roll(1, 0), lambda tokens: ~_each(tokens).roll(-1, 0),
                        lambda tokens: ~_each(tokens).flip(0)),
@@ -300,8 +305,9 @@ _SLIPS = (
          why="0.3 should mean: less likely by 0.3.", rare=True),
     *MEASURES,
     slip("averaged", "one number comes out; each word has a fall of its own",
-         (r"mean|sum|max", *RETURN), *finishes(lambda x: x.mean(), lambda x: x.sum(), lambda x: x.max(),
-                                               lambda x: x.argmax()), rare=True),
+         (r"mean\(|sum\(", *RETURN), *finishes(
+             lambda x: x.mean(), lambda x: x.sum(), lambda x: x.max(), lambda x: x.argmax(),
+             lambda x: x[-1], lambda x: x[0]), rare=True),
     slip("axis-left", "an axis of size 1 is left; it should be (n,)",
          ANSWER, *finishes(lambda x: x[:, None], lambda x: x[None]), rare=True),
 )
@@ -333,12 +339,18 @@ class Noted:
 _SUMMED = "what all answers lose is summed, and together they lose nothing; take one answer's fall"
 
 
+_WHOLE = "whole numbers come out, so that 0.3 has become 0; begin with torch.zeros(n), which is float"
+
+
 def asking(answer, *names: str) -> list[Subject]:
-    """The answer, that is told so where it sums over all answers, which is 0 whatever is hidden."""
+    """The answer, that is told so where its numbers are lost: in whole numbers, or in a sum that is 0."""
 
     def called(probabilities: Callable, *inputs):
         noted = Noted(probabilities)
         made = answer(noted, *inputs)
+        if isinstance(made, Tensor) and made.dtype in _INTEGERS:
+            where = line_to_look_at(answer, r"_like\(|dtype|long|int")
+            raise Stop("wrong", _WHOLE, bug="whole-numbers", where=where)
         where = line_to_look_at(answer, r"\b(sum|mean)\(")
         if where and any(noted.hidden) and isinstance(made, Tensor) and same(made, torch.zeros_like(made)):
             raise Stop("wrong", _SUMMED, bug="sum-of-all", where=where)

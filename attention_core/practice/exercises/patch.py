@@ -209,6 +209,11 @@ _SLIPS = (
              lambda each, good, bad: (each - bad) / (good - bad).abs(),
              lambda each, good, bad: (each - bad) / good.abs(),
              lambda each, good, bad: (each - bad) / bad.abs())),
+    slip("brackets-missing", "brackets are missing: division comes before minus",
+         _COMPARE, *_compares(lambda each, good, bad: each - bad / good - bad,
+                              lambda each, good, bad: (each - bad) / good - bad,
+                              lambda each, good, bad: each - bad / (good - bad)),
+         why="That is: (patched - bad) / (good - bad)."),
     slip("corrupted-not-subtracted", "what the corrupted run answers already does not come back: subtract it",
          _COMPARE, *_compares(lambda each, good, bad: each / good, lambda each, good, bad: each / bad,
                               lambda each, good, bad: each / (good - bad))),
@@ -240,7 +245,7 @@ _SLIPS = (
     slip("one-number", "one number comes out; each word has an effect of its own",
          (r"mean|sum|max", *_RETURN), *_finishes(
              lambda made: made.mean(), lambda made: made.sum(), lambda made: made.max(),
-             lambda made: made.argmax()), rare=True),
+             lambda made: made.argmax(), lambda made: made[-1], lambda made: made[0]), rare=True),
     slip("axis-left", "an axis of size 1 is left; it should be (n,)",
          _RETURN, *_finishes(lambda made: made[:, None], lambda made: made[None]), rare=True),
 )
