@@ -89,6 +89,15 @@ def test_what_is_said_of_an_unlisted_mistake_is_true_of_it_and_not_of_a_right_an
     assert not row.true(_right(row.exercise)[0].answer)
 
 
+@pytest.mark.parametrize("name", ["leave_one_out", "norms", "comprehensiveness", "patch"])
+def test_a_right_answer_would_not_be_told_what_an_unlisted_mistake_is(name):
+    """Of these the evidence is asked of inputs of its own, and not only of the numbers that are wrong."""
+    exercise, (right, *_), wrong = EXERCISES[name], _right(name), _unlisted(name)[0]
+    trials = [t for subject in exercise.prepare(wrong.answer) for t in exercise._trials(subject)]
+    assert list(exercise.explain(trials, wrong.answer))
+    assert list(exercise.explain(trials, right.answer)) == []
+
+
 @pytest.mark.parametrize("mistake", CLASSIC)
 def test_the_classic_mistakes_are_among_the_answers(mistake):
     exercise, bug = CLASSIC[mistake]

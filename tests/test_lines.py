@@ -770,6 +770,163 @@ def cover(policy, observations, step):
     ),
 ]
 
+EXPLANATIONS = [
+    (
+        "leave_one_out",
+        "several-at-once",
+        """
+def leave_one_out(probabilities, tokens):
+    before = probabilities(tokens)
+    answer, fall = before.argmax(), torch.zeros(len(tokens))
+    allowed = torch.ones(len(tokens), dtype=torch.bool)
+    for i in range(len(tokens)):
+        allowed[i] = False  # <-
+        fall[i] = before[answer] - probabilities(tokens, allowed)[answer]
+    return fall
+""",
+    ),
+    (
+        "leave_one_out",
+        "new-answer-followed",
+        """
+def leave_one_out(probabilities, tokens):
+    before, fall = probabilities(tokens), torch.zeros(len(tokens))
+    for i in range(len(tokens)):
+        allowed = torch.arange(len(tokens)) != i
+        after = probabilities(tokens, allowed)
+        answer = after.argmax()  # <-
+        fall[i] = before[answer] - after[answer]
+    return fall
+""",
+    ),
+    (
+        "leave_one_out",
+        "word-cut-out",
+        """
+def leave_one_out(probabilities, tokens):
+    before, fall = probabilities(tokens), torch.zeros(len(tokens))
+    answer = before.argmax()
+    for i in range(len(tokens)):
+        rest = torch.cat((tokens[:i], tokens[i + 1 :]))  # <-
+        fall[i] = before[answer] - probabilities(rest)[answer]
+    return fall
+""",
+    ),
+    (
+        "norms",
+        "norms-per-head",
+        """
+def norms(weights, values, to_output):
+    d_k, made = values.shape[-1], 0
+    for h in range(len(values)):
+        sent = weights[h][:, None] * values[h] @ to_output[:, h * d_k : (h + 1) * d_k].T
+        made = made + sent.norm(dim=-1)  # <-
+    return made
+""",
+    ),
+    (
+        "norms",
+        "merged-without-transpose",
+        """
+def norms(weights, values, to_output):
+    weighted = weights[..., None] * values
+    merged = weighted.reshape(values.shape[1], -1)  # <-
+    sent = merged @ to_output.T
+    return sent.norm(dim=-1)
+""",
+    ),
+    (
+        "norms",
+        "squared",
+        """
+def norms(weights, values, to_output):
+    weighted = weights[..., None] * values
+    sent = weighted.transpose(0, 1).flatten(1) @ to_output.T
+    return (sent**2).sum(dim=-1)  # <-
+""",
+    ),
+    (
+        "comprehensiveness",
+        "least-important",
+        """
+def comprehensiveness(probabilities, tokens, explanation, k):
+    order = explanation.argsort()
+    allowed = torch.ones(len(tokens), dtype=torch.bool)
+    allowed[order[:k]] = False  # <-
+    before, after = probabilities(tokens), probabilities(tokens, allowed)
+    answer = before.argmax()
+    return before[answer] - after[answer]
+""",
+    ),
+    (
+        "comprehensiveness",
+        "sufficiency",
+        """
+def comprehensiveness(probabilities, tokens, explanation, k):
+    order = explanation.argsort(descending=True)
+    allowed = torch.zeros(len(tokens), dtype=torch.bool)
+    allowed[order[:k]] = True  # <-
+    before, after = probabilities(tokens), probabilities(tokens, allowed)
+    answer = before.argmax()
+    return before[answer] - after[answer]
+""",
+    ),
+    (
+        "comprehensiveness",
+        "order-for-ranks",
+        """
+def comprehensiveness(probabilities, tokens, explanation, k):
+    order = explanation.argsort(descending=True)
+    allowed = order >= k  # <-
+    before, after = probabilities(tokens), probabilities(tokens, allowed)
+    answer = before.argmax()
+    return before[answer] - after[answer]
+""",
+    ),
+    (
+        "patch",
+        "stays-patched",
+        """
+def patch(clean, corrupted, rest):
+    good, bad = rest(clean), rest(corrupted)
+    effect = torch.zeros(len(clean))
+    for i in range(len(clean)):
+        patched = corrupted  # <-
+        patched[i] = clean[i]
+        effect[i] = (rest(patched) - bad) / (good - bad)
+    return effect
+""",
+    ),
+    (
+        "patch",
+        "wrong-direction",
+        """
+def patch(clean, corrupted, rest):
+    good, bad = rest(clean), rest(corrupted)
+    effect = torch.zeros(len(clean))
+    for i in range(len(clean)):
+        patched = clean.clone()  # <-
+        patched[i] = corrupted[i]
+        effect[i] = (rest(patched) - bad) / (good - bad)
+    return effect
+""",
+    ),
+    (
+        "patch",
+        "divided-by-another",
+        """
+def patch(clean, corrupted, rest):
+    good, bad = rest(clean), rest(corrupted)
+    effect = torch.zeros(len(clean))
+    for i in range(len(clean)):
+        patched = corrupted.clone()
+        patched[i] = clean[i]
+        effect[i] = (rest(patched) - bad) / good  # <-
+    return effect
+""",
+    ),
+]
+
 
 def typed(text: str, name: str):
     """The function of this text, whose lines can be read, as those of a notebook's cell can."""
@@ -784,7 +941,7 @@ def typed(text: str, name: str):
     "exercise, name, bug, text",
     [("sinusoidal_table", "my_sinusoidal_table", *row) for row in TABLES]
     + [("rotate", "rotate", *row) for row in ROTATIONS]
-    + [(exercise, exercise, *row) for exercise, *row in (*PICTURES, *AGENTS)],
+    + [(exercise, exercise, *row) for exercise, *row in (*PICTURES, *AGENTS, *EXPLANATIONS)],
     ids=lambda part: part if "\n" not in part else "",
 )
 def test_the_mistake_is_named_and_its_line_pointed_at(exercise, name, bug, text):

@@ -32,7 +32,7 @@ OUTPUT = (r"output\s*=", r"return")
 class Slip:
     """A mistake in a step: as `Bug`, with the changes to `attention` that make it, in some variants.
 
-    rare: not asked for together with another, as there are many of these.
+    rare: not asked for together with another, as there are many of these. sure: as in `Bug`.
     """
 
     name: str
@@ -41,11 +41,12 @@ class Slip:
     look_at: tuple[str, ...]
     variants: tuple[dict, ...]
     rare: bool = False
+    sure: tuple[str, ...] = ()
 
 
-def slip(name: str, words: str, look_at: tuple, *variants: dict, why: str = "", rare: bool = False) -> Slip:
+def slip(name: str, words: str, look_at: tuple, *variants: dict, why: str = "", **more) -> Slip:
     """A slip in the order in which a table of them reads best."""
-    return Slip(name, words, why, look_at, variants, rare)
+    return Slip(name, words, why, look_at, variants, **more)
 
 
 # Steps that are right must leave nothing that a right answer does not: what only these leave is taken for a
@@ -89,7 +90,7 @@ def attention(
 def bugs(slips: Iterable[Slip], recipe: Callable = attention) -> tuple[Bug, ...]:
     """A bug for each slip, then one for each two that change different steps and show at the same stage."""
     slips = tuple(slips)
-    alone = [Bug(s.name, s.words, s.why, s.look_at, _made(recipe, s.variants)) for s in slips]
+    alone = [Bug(s.name, s.words, s.why, s.look_at, _made(recipe, s.variants), s.sure) for s in slips]
     both = []
     for one, two in itertools.combinations([slip for slip in slips if not slip.rare], 2):
         changes = [
