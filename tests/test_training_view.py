@@ -724,6 +724,7 @@ from attention_core import TinyTransformer
 from attention_core.live import TrainingView
 
 model = TinyTransformer(5, dim=8, num_heads=2)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 def stop():
     while "sympy.polys" not in sys.modules:  # sympy.core is there, and sympy does not know it yet
         pass

@@ -93,6 +93,7 @@ class ExplanationExplorer(Explorer):
         self._kept: tuple = (None, None)  # the last sentence explained, and of what
         task = traits.get("task", type(self).task.default_value)
         super().__init__(model=_untrained(task) if model is None else model, sentence=sentence, **traits)
+        self.add_class("attention-explanation")
 
     def views(self) -> dict[str, widgets.Widget]:
         return {
