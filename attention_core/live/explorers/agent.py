@@ -235,7 +235,9 @@ class AgentExplorer(Explorer):
         self.scene.draw(top.subplots())
         top.suptitle(self.scene.content.said.replace("**", ""), fontsize=10, parse_math=False)
         if self.weights is not None:
-            still.draw_alone(rest.subplots(), self.heatmap.map, (7.6, 1.4) if flat else (4.6, 3.0))
+            ax = rest.subplots()
+            still.draw_alone(ax, self.heatmap.map, (7.6, 1.4) if flat else (4.6, 3.0))
+            ax.set_aspect("equal")  # a row of a map, and not a column of paint
             rest.suptitle(self.heatmap.title, fontsize=10, parse_math=False)
         words = self.verdict.content
         pairs = zip(words.words, words.shares, strict=True)
