@@ -201,3 +201,18 @@ def test_a_class_watches_the_map_while_the_loop_above_it_trains(open_notebook):
     page.get_by_role("button", name="Exit Deck").click()
     expect(page.locator("body[data-jp-deck-mode]")).to_have_count(0)
     notebook.close()
+
+
+def test_a_table_alone_is_read_from_afar(lab, open_notebook):
+    table = 'Table(Cells("Paid", ["attention", "GRU"], ["30 steps", "100"], [[1.0, 0.99], [0.5, 0.2]]))'
+    cell = f"from attention_core.live import Cells, Table\n{table}"
+    notebook = open_notebook(lab.write("table.ipynb", [cell], slides=True))
+    notebook.run_all()
+    number = notebook.page.locator("td.tb-cell").first
+    expect(number).to_be_visible()
+    height = number.bounding_box()["height"]
+    start(notebook)
+    settled(notebook)
+    assert number.bounding_box()["height"] > 1.3 * height
+    assert notebook.page.evaluate(LOST) == notebook.errors == []
+    notebook.close()
