@@ -64,15 +64,16 @@ const copy = (drawn, width, height) => {
     return made;
 };
 const bytes = (copied) => copied.getContext("2d").getImageData(0, 0, copied.width, copied.height).data;
-const look = (output) => {
+const look = (output) => { // what is on display now, to be looked into when all is over: that takes time
     const map = output.querySelector(".ah-canvas");
-    if (map) return copy(map, map.width, map.height);
+    if (map) return createImageBitmap(map);
     return output.querySelector("img")?.src ?? output.querySelector(".ah").textContent;
 };
 const known = [];
-window.learn = (output) => { known.push(sample(look(output))); };
-const sample = (copied) => { // 29 is prime to 4: some of each colour
-    const all = bytes(copied);
+window.learn = async (output) => { known.push(sample(await look(output))); };
+const sample = (bitmap) => { // 29 is prime to 4: some of each colour
+    const all = bytes(copy(bitmap, bitmap.width, bitmap.height));
+    bitmap.close();
     return Uint8Array.from({ length: all.length / 29 }, (_, i) => all[29 * i]);
 };
 const apart = (one, other) => one.reduce((sum, byte, i) => sum + Math.abs(byte - other[i]), 0);
@@ -81,8 +82,9 @@ const nearest = (seen) => { // -1: like none of them
     const least = Math.min(...distances), step = distances.indexOf(least);
     return known.every((one, i) => i === step || apart(known[step], one) > 2 * least) ? step : -1;
 };
-const stepOf = async (seen) => {
-    if (seen instanceof OffscreenCanvas) return nearest(sample(seen));
+const stepOf = async (looked) => {
+    const seen = await looked;
+    if (seen instanceof ImageBitmap) return nearest(sample(seen));
     if (!seen.startsWith("data:")) return Math.round(20 * Number(seen)) - 10;
     const image = new Image();
     image.src = seen;
