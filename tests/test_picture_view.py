@@ -35,17 +35,27 @@ def rgb(colour: str) -> list[int]:
 
 
 def test_a_grey_picture_is_sent_as_bytes_of_three_colours():
-    frame = Picture(Pixels(GREY, (1, 2), [0.25, float("nan")], hidden=[1], chosen=0, marked={1}))._frame
+    picture = Picture(Pixels(GREY, (1, 2), [0.25, float("nan")], hidden=[1], chosen=0, marked={1}))
+    frame = picture._frame
     assert frame["size"] == [2, 2] and frame["grid"] == [1, 2]
-    assert list(frame["pixels"]) == [0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 255, 255]
+    assert list(picture._pixels) == [0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 255, 255]
     assert frame["weights"] == [0.25, None] and frame["names"] == ["patch 0", "patch 1"]
     assert (frame["hidden"], frame["chosen"], frame["marked"]) == ([1], 0, [1])
+
+
+def test_pixels_are_not_sent_again_while_only_what_lies_over_them_changes():
+    picture, sent = Picture(Pixels(GREY, (1, 2), chosen=0)), []
+    picture.observe(lambda change: sent.append(change.name), ["_frame", "_pixels"])
+    picture.show(Pixels(GREY, (1, 2), chosen=1))
+    assert sent == ["_frame"]
+    picture.show(Pixels(1 - GREY, (1, 2), chosen=1))
+    assert sent == ["_frame", "_pixels"]
 
 
 def test_a_coloured_picture_keeps_its_colours():
     image = torch.zeros(3, 2, 4)
     image[0, 0, 1], image[1, 1, 2] = 1, 0.5
-    sent = np.frombuffer(Picture(Pixels(image))._frame["pixels"], np.uint8).reshape(2, 4, 3)
+    sent = np.frombuffer(Picture(Pixels(image))._pixels, np.uint8).reshape(2, 4, 3)
     assert sent[0, 1].tolist() == [255, 0, 0] and sent[1, 2].tolist() == [0, 128, 0] and sent.sum() == 383
 
 
@@ -53,7 +63,7 @@ def test_a_coloured_picture_keeps_its_colours():
     "image", [GREY[None], GREY[None, None], GREY.numpy(), GREY.tolist(), GREY.double(), GREY.bfloat16()]
 )
 def test_pictures_of_every_form(image):
-    assert Picture(Pixels(image))._frame["pixels"] == Picture(Pixels(GREY))._frame["pixels"]
+    assert Picture(Pixels(image))._pixels == Picture(Pixels(GREY))._pixels
 
 
 def test_what_is_shown_is_a_copy():

@@ -172,6 +172,7 @@ class Picture(View):
     _esm = linked("picture.js")
     _css = styles("picture.css")
     _frame = traitlets.Dict().tag(sync=True)
+    _pixels = traitlets.Bytes().tag(sync=True)  # not sent again while only what lies over them changes
 
     def __init__(self, content: Pixels | None = None):
         super().__init__()
@@ -181,14 +182,15 @@ class Picture(View):
 
     def show(self, content: Pixels | None) -> None:
         self.content = content
-        if content is None:
-            self._frame = {}
-            return
-        height, width = content.image.shape[1:]
+        with self.hold_sync():  # one message, so that the page paints once
+            self._pixels = b"" if content is None else content.rgb.tobytes()
+            self._frame = {} if content is None else self._over(content)
+
+    def _over(self, content: Pixels) -> dict:
+        """What the browser needs besides the pixels."""
         weights = content.weights
-        self._frame = {
-            "size": [height, width],
-            "pixels": content.rgb.tobytes(),
+        return {
+            "size": [*content.image.shape[1:]],
             "grid": list(content.grid),
             "weights": None if weights is None else [None if w != w else w for w in weights],
             "hidden": list(content.hidden),

@@ -14,7 +14,7 @@ import { view } from "./view.js";
 /** @typedef {import("./pixels.js").Handle} Handle */
 /** @typedef {import("./pixels.js").Place} Place */
 /** @typedef {import("./pixels.js").Wish} Wish */
-/** @typedef {{ _frame: Frame | { size?: undefined }, _gone?: boolean }} State */
+/** @typedef {{ _frame: Omit<Frame, "pixels"> | { size?: undefined }, _pixels: DataView, _gone?: boolean }} State */
 /** @typedef {import("./view.js").Context<State>} Context */
 
 const ROOM_FOR_NUMBER = 30; // px
@@ -22,7 +22,7 @@ const CELLS_WITH_NAMES = 256; // above this, only the cell under the cursor exis
 const LOST = 3000; // ms after which no answer comes any more
 
 
-export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) => {
+export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model, root }) => {
   const said = element("div", "pc-said", root, { role: "status" });
   const field = element("div", "pc-field", root);
   const canvas = element("canvas", "pc-pixels", field);
@@ -42,7 +42,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
   let outlines = [];
   let lines = shape("g", svg);
 
-  const frameNow = () => /** @type {Frame} */ (model.get("_frame"));
+  const frameNow = () => /** @type {Frame} */ ({ ...model.get("_frame"), pixels: model.get("_pixels") });
   const there = () => Boolean(model.get("_frame").size);
 
   // ---- what is told to Python: one wish at a time, those that come meanwhile as one
@@ -249,7 +249,7 @@ export default view("pc", ["_frame"], (/** @type {Context} */ { model, root }) =
     write(said, gone ? RUN_AGAIN : (sent.size && sent.said) || "");
     field.hidden = here.hidden = hint.hidden = !there();
     if (!sent.size) { made = ""; return; }
-    const frame = /** @type {Frame} */ (sent);
+    const frame = frameNow();
     const scale = scaleOf(frame.size, root.clientWidth || LARGEST);
     const making = JSON.stringify([frame.size, frame.grid, frame.by, scale]);
     if (making !== made) { make(frame, scale); made = making; }
