@@ -5,6 +5,7 @@ from attention_core.live.explorer import Explorer, SentenceExplorer
 from attention_core.live.explorers.experiment import Experiment
 from attention_core.live.explorers.explanation import ExplanationExplorer
 from attention_core.live.explorers.look_up import LookUpExplorer
+from attention_core.live.explorers.model import ModelExplorer
 from attention_core.live.explorers.multi_head import MultiHeadExplorer
 from attention_core.live.explorers.picture import PictureExplorer
 from attention_core.live.explorers.position import PositionExplorer
@@ -35,6 +36,7 @@ __all__ = [
     "ExplanationExplorer",
     "Explorer",
     "LookUpExplorer",
+    "ModelExplorer",
     "MultiHeadExplorer",
     "Picture",
     "PictureExplorer",

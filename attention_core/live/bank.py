@@ -319,8 +319,13 @@ def _alike(one, other) -> bool:
         return True
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return one.shape == other.shape and bool(torch.equal(one, other))
-    plain = (str, bytes, int, float, bool, tuple, list, dict, type(None))
-    return isinstance(one, plain) and isinstance(other, plain) and one == other
+    if type(one) is type(other) and isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    plain = (str, bytes, int, float, bool, dict, type(None))
+    try:
+        return isinstance(one, plain) and isinstance(other, plain) and bool(one == other)
+    except (RuntimeError, ValueError):  # a dict of tensors or arrays
+        return False
 
 
 def _packed(thing, buffers: list[bytes]):

@@ -35,9 +35,13 @@ def tick(label: str) -> Maker:
 
 
 def whole(
-    label: str, low: int, high: int | Callable[["Explorer"], int], *, step: int = 1, width: str = "270px"
-) -> Maker:
-    """A slider over whole numbers; its end may be a function of the explorer."""
+    label: str, low: int, high: int | Callable[["Explorer"], int], *, step: int = 1, width: str = "270px",
+    follows: str | None = None,
+) -> Maker:  # fmt: skip
+    """A slider over whole numbers; its end may be a function of the explorer.
+
+    That is asked again when the explorer's trait `follows` has changed.
+    """
 
     def make(explorer: "Explorer", name: str) -> widgets.Widget:
         most = high(explorer) if callable(high) else high
@@ -53,7 +57,12 @@ def whole(
             made.max = max(made.max, change.new)  # or the slider would pull back what was set from Python
             made.value = change.new
 
+        def to_end(_change) -> None:
+            made.max = max(high(explorer), made.value)  # or the slider would move, as if by a hand
+
         explorer.observe(to_widget, name)
+        if follows:
+            explorer.observe(to_end, follows)
         every = lambda: [_step(explorer, name, x, x) for x in range(low, made.max + 1, step)]  # noqa: E731
         explorer.dials[name] = Dial((name,), made, "value", every)
         return made
