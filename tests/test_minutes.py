@@ -24,6 +24,7 @@ PARTS = {
     "06": ("tiles-intro",),
     "07": ("rivals-intro",),
     "08": ("room-intro",),
+    "09": ("fooled",),
 }
 NEAR = 0.1
 

@@ -364,6 +364,45 @@ def to_patches(images, size):
         "dare-room",
         "not yours[2] and not get_ipython().exit_now",
     ),
+    "writes into its words": (
+        "09_explanation.ipynb",
+        "leave-one-out",
+        """def leave_one_out(probabilities, tokens):
+    tokens.zero_()
+    return torch.ones(len(tokens))""",
+        "dare-measures",
+        "taken[0] is leave_one_out and few.any(1).all() and need is check.leave_one_out.reference",
+    ),
+    "scores that are no numbers": (
+        "09_explanation.ipynb",
+        "leave-one-out",
+        "def leave_one_out(probabilities, tokens):\n    return tokens * float('nan')",
+        "dare-measures",
+        "dared[0][0] != dared[0][0] and need is check.leave_one_out.reference",
+    ),
+    "norms that write into W_O": (
+        "09_explanation.ipynb",
+        "norms",
+        """def norms(weights, values, to_output):
+    to_output.zero_()
+    return values.norm(dim=-1).sum(0)""",
+        "dare-measures",
+        "taken[1] is norms and bool(model.blocks[-1].attention.to_output.weight.any())",
+    ),
+    "a fall that never ends": (
+        "09_explanation.ipynb",
+        "comprehensiveness",
+        "def comprehensiveness(probabilities, tokens, explanation, k):\n    while True:\n        pass",
+        "dare-measures",
+        "dared[2][0] == dared[2][0]",
+    ),
+    "a patch that leaves": (
+        "09_explanation.ipynb",
+        "patch",
+        "def patch(clean, corrupted, rest):\n    exit()",
+        "dare-measures",
+        "taken[3] is not patch and not get_ipython().exit_now",
+    ),
 }
 
 
@@ -384,6 +423,7 @@ def test_an_answer_that_breaks_things_leaves_the_lesson_as_it_was(how, run):
 REVEALED = {
     "07_vision.ipynb": ("where", "hide", "positions", "shuffle", "last"),
     "08_agents.ipynb": ("episodes", "rivals", "values", "two", "more", "wrong-way"),
+    "09_explanation.ipynb": ("rank", "but", "above", "uniform", "deceive"),
 }
 
 
