@@ -16,7 +16,7 @@ from attention_core.live.remarks import Unusable, instead
 
 MOST_HEADS = 1024  # of all layers: of more none could be chosen
 _WRITE = {5: ": pick one sequence, {name}[:, 0]", 3: ": of one layer, write [{name}]"}  # by dimensions
-TILE, SIDE = 48, 504  # pixels: the largest side of a small map, and of all of them
+TILE, SIDE = 48, 396  # pixels: the largest side of a small map, and of all of them
 
 
 class Layers:

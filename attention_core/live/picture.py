@@ -54,6 +54,7 @@ class Pixels:
             paints.
         said: a sentence above it, in which `**bold**` is bold. hint: what a hand can do, below.
         hidden_means, marked_means: what a hatched cell and a dot are called.
+        side: px that its longer side has on the page at most; unless given, what has room beside a map.
         handle: what a drag moves, where that is a control; any other drag `Picture.on_drag` is told.
 
     Raises: ValueError for an image that is none, cells that it cannot have, or what belongs to no cell.
@@ -73,6 +74,7 @@ class Pixels:
     hidden_means: str = "hidden"
     marked_means: str = "marked"
     handle: Handle | None = None
+    side: int | None = None
 
     def __post_init__(self):
         image = image_of(self.image)
@@ -202,6 +204,7 @@ class Picture(View):
             "hint": content.hint,
             "means": [content.hidden_means, content.marked_means],
             "looker": content.looker,
+            "side": content.side,
             "lines": None
             if content.looker is None
             else [[round(x, 2) for x in line] for line in content.lines],

@@ -29,6 +29,8 @@ test("a flat picture is as wide as a slide, others leave room beside them", () =
   assert.equal(scaleOf([48, 512], 2000), 2);
   assert.equal(scaleOf([144, 288], 2000), 264 / 288);
   assert.equal(scaleOf([72, 288], 300), 1);
+  assert.equal(scaleOf([198, 396], 2000, 396), 1);
+  assert.equal(scaleOf([198, 396], 300, 396), 300 / 396);
 });
 
 test("a pixel is called by its place and its brightness, or its colours", () => {

@@ -13,7 +13,7 @@ from attention_core.live import still
 from attention_core.live.controls import button, choice, declared, pick, whole
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
-from attention_core.live.layers import Layers, Taken, asked, order, scored, shared_out, taken, without
+from attention_core.live.layers import SIDE, Layers, Taken, asked, order, scored, shared_out, taken, without
 from attention_core.live.map import AttentionMap
 from attention_core.live.picture import Picture, Pixels
 from attention_core.live.reading import Reading
@@ -183,7 +183,7 @@ class ModelExplorer(Explorer):
         return {
             "seen": Pixels(
                 self._tiles(of, again, struck), (layers, heads), chosen=layer * heads + head, names=named,
-                marked=first, said=said, hint=_HINT, marked_means="best by your score",
+                marked=first, said=said, hint=_HINT, marked_means="best by your score", side=SIDE,
             ),
             "heatmap": AttentionMap(
                 shown, have.queries, have.keys, allowed=allowed, reading=SENT if sent else None

@@ -250,7 +250,7 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
     field.hidden = here.hidden = hint.hidden = !there();
     if (!sent.size) { made = ""; return; }
     const frame = frameNow();
-    const scale = scaleOf(frame.size, root.clientWidth || LARGEST);
+    const scale = scaleOf(frame.size, root.clientWidth || LARGEST, frame.side);
     const making = JSON.stringify([frame.size, frame.grid, frame.by, scale]);
     if (making !== made) { make(frame, scale); made = making; }
     paint(frame);

@@ -21,6 +21,7 @@ import { inCell, weight, within } from "./numbers.js";
  * @property {number[][] | null} lines in place of tints: x and y of start, bend and end in pixels, and how thick
  * @property {number | null} looker the cell of who looks
  * @property {Handle | null} handle
+ * @property {number | null} side px, of the longer side on the page; null is as usual
  */
 
 /** @typedef {{ cells: number[], control: string, trait: string, values: any[] }} Handle what a drag moves: from one of the cells to a cell, by the control's id */
@@ -39,9 +40,10 @@ export const handGrid = ({ by, grid, size }) => (by === "pixel" ? size : grid);
 /**
  * Pixels on the screen for one of the picture's: a whole number where there is room for one.
  * @param {[height: number, width: number]} size @param {number} room px
+ * @param {number | null} side of the longer side, at most
  */
-export function scaleOf([height, width], room) {
-  const longest = width > 2 * height ? WIDEST : LARGEST;
+export function scaleOf([height, width], room, side = null) {
+  const longest = side ?? (width > 2 * height ? WIDEST : LARGEST);
   const most = Math.min(longest / Math.max(height, width), room / width);
   return most >= 1 ? Math.floor(most) : most;
 }
