@@ -71,6 +71,18 @@ def test_the_benchmarks_beside_an_echo_fill_their_tables(script, rows):
     assert len(re.findall(r"^(?:met   |MISSED) ", printed, re.MULTILINE)) == rows - 1
 
 
+@pytest.mark.browser
+def test_the_benchmark_of_a_whole_models_maps_fills_its_tables():
+    need_chromium()
+    sizes, heads, verdicts = re.split(r"\n{2,}", smoke("model_maps.py"))
+    tokens, sent, took = map(float, sizes.splitlines()[1].split())
+    assert tokens == 64 and 0.1 < sent < 10 and took > 0
+    for line in heads.splitlines()[1:]:
+        median, p95, n = numbers(line)
+        assert isfinite(p95) and 0 < median <= p95 and n == 4
+    assert len(re.findall(r"^(?:met   |MISSED) .*× the echo", verdicts, re.MULTILINE)) == 1
+
+
 # ---------------------------------------------------------------- from far away
 
 
