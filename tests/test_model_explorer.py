@@ -8,6 +8,7 @@ import traitlets
 
 from attention_core import causal_mask
 from attention_core.live import ModelExplorer
+from attention_core.live.explorers import model
 
 torch.manual_seed(0)
 TOKENS = ["[CLS]", "anna", "said", "she", "[SEP]"]
@@ -82,6 +83,15 @@ def test_the_model_is_asked_anew_once_for_each_token():
     explorer.head = 1
     assert len(asked) == 1 and torch.allclose(explorer.weights, (MAPS[0, 1] + torch.eye(5)[3]) * 0.5)
     assert explorer.seen.content.image.sum() != ModelExplorer(MAPS, TOKENS).seen.content.image.sum()
+
+
+def test_of_large_models_few_answers_are_kept(monkeypatch):
+    monkeypatch.setattr(model, "MOST_KEPT", 2 * MAPS.numel())
+    asked = []
+    explorer = ModelExplorer(MAPS, TOKENS, again=lambda allowed: asked.append(allowed) or MAPS)
+    for struck in (0, 1, 0, 2, 0):
+        explorer.struck = struck
+    assert len(asked) == 4  # the first was forgotten for the third
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """All layers and heads of a model at a glance, and one of them opened."""
 
+import math
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WEIGHTS, NORMS = "weights", "norms"
+MOST_KEPT = 20_000_000  # weights, of models asked without a token
+_STRUCK = "struck "
 BEST = 8  # heads that are named, of those sorted by a score
 SENT = Reading(
     cell="{number} of all that {query} is sent comes from {key}.",
@@ -266,7 +269,11 @@ class ModelExplorer(Explorer):
         """What there is without that token; and whether it is one map alone that it is struck out of."""
         if struck is None or again is None:
             return taken, struck is not None
-        return self._once(f"struck {struck}", (taken, again), lambda: asked(taken, again, struck)), False
+        anew = self._once(f"{_STRUCK}{struck}", (taken, again), lambda: asked(taken, again, struck))
+        there = [name for name in self._kept if name.startswith(_STRUCK)]
+        for name in there[: -max(1, MOST_KEPT // math.prod(taken.weights.shape))]:
+            self._kept.pop(name, None)
+        return anew, False
 
     def _tiles(self, of: Layers, again, struck: int | None) -> np.ndarray:
         return self._once("tiles", (of,), of.tiles)
