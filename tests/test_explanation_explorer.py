@@ -1,13 +1,14 @@
 """The explorer of explanations: strips, the planted truth, words taken away, and what it says of bad ones."""
 
 import re
+import threading
 
 import pytest
 import torch
 import traitlets
 from torch import nn
 
-from attention_core import explain
+from attention_core import _calling, explain
 from attention_core.live import ExplanationExplorer
 from attention_core.tasks import Opinions
 
@@ -108,10 +109,16 @@ def test_how_much_of_the_truth_each_finds():
     assert list(found) == ["weights", "leave one out"]
 
 
-def test_the_truth_says_how_many_words_to_take_away():
+def test_the_truth_is_taken_away_where_there_is_one():
     explorer = shown(k=5)
     explorer.take_the_truth()
-    assert explorer.k == 2
+    assert explorer.k == 2 and explorer.by == "the truth"
+    assert "Without “not”, “bad”: “good” has" in explorer.left.content.plain
+    explorer.sentence = "the film was good ."  # of which no truth is known
+    assert "the truth" not in explorer.names and explorer.by == "weights"
+    before = explorer.k
+    explorer.take_the_truth()
+    assert (explorer.by, explorer.k) == ("weights", before)
 
 
 # ---------------------------------------------------------------- the hand
@@ -142,6 +149,73 @@ def test_what_is_no_word_is_left_out_and_named():
     assert "“gre”: is none of the words, and left out" in explorer.heatmap.message
     explorer.sentence = SENTENCE.upper()
     assert explorer.answer == GOOD and explorer.heatmap.message == "" and explorer.word == "bad"
+
+
+def test_what_was_wished_for_comes_back_when_a_sentence_has_been_typed():
+    explorer = shown(by="leave one out", k=3, place=5)
+    for typed in ("d", "dull", "dull but", "dull but not", "dull but not lovely", SENTENCE):
+        explorer.sentence = typed
+    assert (explorer.k, explorer.place, explorer.word) == (3, 5, "in")
+    explorer.k = 1
+    explorer.sentence = "dull"
+    explorer.sentence = SENTENCE
+    assert explorer.k == 1
+
+
+def test_many_strangers_are_named_in_one_line():
+    explorer = shown()
+    explorer.sentence = SENTENCE + "".join(f" zz{i}" for i in range(9))
+    assert "“zz0”, “zz1”, “zz2”, “zz3”, “zz4” and 4 more: are none of the words" in explorer.heatmap.message
+    assert explorer.heatmap.message.count("\n") == 0
+
+
+class Loops(Knows):
+    """Never ends where words are taken away."""
+
+    def forward(self, tokens, allowed=None):
+        while allowed is not None:
+            pass
+        return super().forward(tokens)
+
+
+def test_a_model_that_never_ends_without_a_word_is_ended_and_its_strips_stay(monkeypatch):
+    monkeypatch.setattr(_calling, "LONGEST", 0.3)
+    explorer = shown(Loops())
+    assert row(explorer, "the truth") and row(explorer, "weights")
+    assert "Words cannot be taken away: " in explorer.left.content.plain and explorer.curve is None
+    assert "ended after 0.3 seconds" in explorer.heatmap.message
+    assert explorer.figure()
+
+
+def test_a_model_that_trains_meanwhile_is_not_seen_by_its_explanations():
+    """The page moves an explorer in a thread of its own while a cell runs."""
+    task, model = Opinions(), ExplanationExplorer().model
+    explorer, problems = ExplanationExplorer(model, SENTENCE), []
+    adam = torch.optim.Adam(model.parameters())
+
+    def train() -> None:
+        try:
+            for x, y in task.batches(60, 16, 0):
+                loss = nn.functional.cross_entropy(model(x)[0][:, -1], y[:, -1])
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+        except Exception as problem:
+            problems.append(problem)
+
+    training = threading.Thread(target=train)
+    training.start()
+    said = set()
+    while training.is_alive():
+        for word in ("good", "bad"):
+            explorer.word = word
+            said.add(explorer.heatmap.message)
+    training.join()
+    assert problems == []
+    others = {line for message in said for line in message.split("\n") if "gradient × input" not in line}
+    assert others <= {""}  # a step of the training changes, too, what a slope was of
+    explorer.update()
+    assert explorer.heatmap.message == ""
 
 
 def test_of_fewer_words_fewer_are_taken_away():

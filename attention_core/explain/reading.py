@@ -1,6 +1,7 @@
 """Where a model reads its answer, how it is run for that, and what is seen of it on the way."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -212,20 +213,32 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 def hooked(*hooks: tuple[nn.Module, Callable]) -> Iterator[None]:
     """Inside, `hook(output) -> output or None` sees, and may replace, what each module gives.
 
-    Of an output `(x, weights)` it is given, and replaces, x. The hooks are removed whatever happens.
+    Of an output `(x, weights)` it is given, and replaces, x. The hooks are removed whatever happens. They
+    are of this thread alone: a cell may train the same model meanwhile.
     """
+    ours = threading.get_ident()
+
+    def on_answer(output, hook: Callable):
+        return _replaced(output, hook) if threading.get_ident() == ours else None
+
     with contextlib.ExitStack() as stack:
         for module, hook in hooks:
-            handle = module.register_forward_hook(lambda _, __, output, hook=hook: _replaced(output, hook))
+            handle = module.register_forward_hook(lambda _, __, output, hook=hook: on_answer(output, hook))
             stack.callback(handle.remove)
         yield
 
 
 @contextlib.contextmanager
 def entering(*hooks: tuple[nn.Module, Callable]) -> Iterator[None]:
-    """Inside, `hook(x, *others, **named) -> x or None` sees what enters each module, and may replace x."""
+    """Inside, `hook(x, *others, **named) -> x or None` sees what enters each module, and may replace x.
+
+    Of this thread alone, as in `hooked`.
+    """
+    ours = threading.get_ident()
 
     def on_call(given: tuple, named: dict, hook: Callable):
+        if threading.get_ident() != ours:
+            return None
         if not given:
             raise ValueError(f"a block must be given its vectors by place, block(x), not as {list(named)}")
         new = hook(*given, **named)

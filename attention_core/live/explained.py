@@ -18,7 +18,8 @@ _OWN = {
     "raised": "it stopped with {kind}: {message}",
     "too long": "it was ended after {seconds:g} seconds: is there a loop that never ends?",
 }
-_STRANGER = "is none of the words, and left out"
+_STRANGER, _STRANGERS = "is none of the words, and left out", "are none of the words, and left out"
+_NAMED = 5  # of them, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ def explained(
         raise Unusable(instead(problem)) from problem
     except ValueError as problem:
         raise Unusable(str(problem)) from None
-    scores, failed = {}, {f"“{word}”": _STRANGER for word in sorted(strangers)}
+    scores, failed = {}, _strangers(sorted(strangers))
     every = {**explanations, **({YOURS: own} if own else {})}
     for name, explanation in every.items():
         try:
@@ -84,9 +85,25 @@ def explained(
     )  # fmt: skip
 
 
+def _strangers(words: list[str]) -> dict[str, str]:
+    """What is said of those that the task has not, all in one line."""
+    if not words:
+        return {}
+    named = ", ".join(f"“{word}”" for word in words[:_NAMED])
+    more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+    return {f"{named}{more}": _STRANGER if len(words) == 1 else _STRANGERS}
+
+
 def left(model, done: Explained, scores: Tensor) -> Tensor:
-    """The answer's probability with 0, 1, 2, … words taken away, those first that matter most."""
-    return explain.deletion_curve(model, done.x, scores, done.target)
+    """The answer's probability with 0, 1, 2, … words taken away, those first that matter most.
+
+    Raises: Unusable, where the model cannot be asked so.
+    """
+    try:
+        with torch.no_grad():
+            return call(explain.deletion_curve, model, done.x, scores, done.target, quiet=False).answer
+    except Failed as problem:
+        raise Unusable("Words cannot be taken away: {why}", why=instead(problem)) from problem
 
 
 def first(done: Explained, scores: Tensor) -> list[int]:

@@ -17,6 +17,7 @@ from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
 from attention_core.live.reading import Reading
+from attention_core.live.remarks import Unusable
 from attention_core.live.strip import Strip, Words
 from attention_core.tasks import Opinions
 from attention_core.transformer import TinyTransformer
@@ -52,9 +53,9 @@ class ExplanationExplorer(Explorer):
     of words, and which may say by `decides` which words decide, and by `solve` what is right; `explanations`,
     `{name: (model, x) -> (n,)}`; `own`, one more of them, the learner's, or None; `by`, whose words are taken
     away, and `k`, how many; `place`, a word, and `word`, which is then put there. To be read, None or nothing
-    while nothing can be shown: `scores`, `{name: (n,)}`, and their `names`; `most`, how many words can be
-    taken away; `weights`, the map `(rows, n)`; `answer`, a token; `probability`, its own; `curve` `(most +
-    1,)`, the same with 0, 1, … words taken away; `truth`, boolean `(n,)`.
+    while nothing can be shown: `scores`, `{name: (n,)}`; `names`, theirs and "the truth"; `most`, how many
+    words can be taken away; `weights`, the map `(rows, n)`; `answer`, a token; `probability`, its own;
+    `curve` `(most + 1,)`, the same with 0, 1, … words taken away; `truth`, boolean `(n,)`.
 
     Raises: traitlets.TraitError for what cannot be; the old value stays.
     """
@@ -90,6 +91,8 @@ class ExplanationExplorer(Explorer):
         sentence: str = "the music was dull but in the end the film was not bad .",
         **traits,
     ):
+        self._wished: dict[str, int] = {}
+        self._giving_way = False
         self._kept: tuple = (None, None)  # the last sentence explained, and of what
         task = traits.get("task", type(self).task.default_value)
         super().__init__(model=_untrained(task) if model is None else model, sentence=sentence, **traits)
@@ -121,11 +124,26 @@ class ExplanationExplorer(Explorer):
         return {f"{i} {word}": i for i, word in enumerate(self.sentence.lower().split())}
 
     @traitlets.observe("place", "sentence")
-    def _name_word(self, _change) -> None:
+    def _name_word(self, change) -> None:
+        if change.name == "place":
+            self._wish(change)
         there = self.sentence.lower().split()
         if there:
-            self.place = min(self.place, len(there) - 1)
+            self._give_way("place", len(there) - 1)
             self.word = there[self.place]
+
+    @traitlets.observe("k")
+    def _wish(self, change) -> None:
+        if not self._giving_way:
+            self._wished[change.name] = change.new
+
+    def _give_way(self, name: str, most: int) -> None:
+        """What was wished for, as far as the sentence has it: one that is typed is short at first."""
+        self._giving_way = True
+        try:
+            setattr(self, name, min(self._wished.setdefault(name, getattr(self, name)), most))
+        finally:
+            self._giving_way = False
 
     @traitlets.observe("word")
     def _replace(self, change) -> None:
@@ -139,15 +157,15 @@ class ExplanationExplorer(Explorer):
         done = self._done_or_none()
         if done:
             # what there is to choose from, before a control is moved there
-            self.set_trait("names", tuple(done.scores))
+            self.set_trait("names", _names(done))
             self.set_trait("most", int(done.removable.sum()))
             if self.names and self.by not in self.names:
                 self.by = self.names[0]
-            self.k = min(self.k, self.most)
+            self._give_way("k", self.most)
 
     def compute(self, model, sentence, task, explanations, own, by, k):
         done = self._done(model, sentence, task, explanations, own)
-        rows = {TRUTH: done.truth.float()} if done.truth is not None and bool(done.truth.any()) else {}
+        rows = {TRUTH: done.truth.float()} if TRUTH in _names(done) else {}
         rows |= done.scores
         said = {
             "verdict": _verdict(done, task),
@@ -155,16 +173,19 @@ class ExplanationExplorer(Explorer):
             "probability": float(done.probabilities[done.target]),
             "truth": done.truth,
             "scores": done.scores,
-            "names": tuple(done.scores),
+            "names": _names(done),
             "most": int(done.removable.sum()),
             "message": "\n".join(f"{name}: {why}" for name, why in done.failed.items()),
         }
         if rows:
             shown = torch.stack([_shares(row) for row in rows.values()])
             said |= {"heatmap": AttentionMap(shown, list(rows), done.words, reading=STRIPS), "weights": shown}
-        if (scores := done.scores.get(by)) is None:
+        if (scores := done.truth.float() if by == TRUTH and TRUTH in rows else done.scores.get(by)) is None:
             return said
-        curve, order = left(model, done, scores), first(done, scores)
+        try:
+            curve, order = left(model, done, scores), first(done, scores)
+        except Unusable as problem:
+            return said | {"left": Words(str(problem))}
         k = min(k, len(order))
         taken, of = [done.words[i] for i in sorted(order[:k])], task.words[done.target]
         recalls = {
@@ -203,9 +224,10 @@ class ExplanationExplorer(Explorer):
 
     @button("take away the truth")
     def take_the_truth(self) -> None:
-        """As many words as decide."""
-        if self.truth is not None:
-            self.k = int(self.truth.sum())
+        """The words that decide, and no others."""
+        if TRUTH in self.names:
+            with self.together():
+                self.by, self.k = TRUTH, int(self.truth.sum())
 
     # ---- explained once for a sentence and a model
 
@@ -231,6 +253,12 @@ class ExplanationExplorer(Explorer):
         if isinstance(self._kept[1], Exception):
             raise self._kept[1]
         return self._kept[1]
+
+
+def _names(done: Explained) -> tuple[str, ...]:
+    """Who can say which words are taken away: the explanations, and the truth where it is known."""
+    known = done.truth is not None and bool(done.truth.any())
+    return (*done.scores, *([TRUTH] if known else []))
 
 
 def _shares(scores: Tensor) -> Tensor:

@@ -228,7 +228,7 @@ _SLIPS = (
 _NONE = slip(  # at a later stage: only k = 0 shows it
     "all-at-zero", "with k = 0 all words are hidden; nothing should be, and nothing falls",
     (r"-\s*k", *_TAKE), *_takes(lambda order, k: order[-k:].flip(0) if not k else order[:k]),
-    why="order[-0:] is all of it; order[:k] with descending=True is none.", rare=True)
+    why="order[-0:] is all of it, and sorted[k - 1] is the last for k = 0; order[:k] is none.", rare=True)
 _SOME = slip(
     "some-at-zero", "with k = 0 words are hidden; none should be, and nothing falls",
     _TAKE, *_takes(*(lambda order, k, m=m: order[: k or m] for m in (1, 2, 3))), rare=True)
