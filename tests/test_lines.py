@@ -930,6 +930,46 @@ def patch(clean, corrupted, rest):
 
 MODELS = [
     (
+        "post_norm",
+        "pre-norm",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    x = x + attention(norm_1(x))[0]  # <-
+    return x + feed_forward(norm_2(x))
+""",
+    ),
+    (
+        "post_norm",
+        "what-is-said-normed",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    attended, weights = attention(x)
+    x = x + norm_1(attended)  # <-
+    return x + norm_2(feed_forward(x))
+""",
+    ),
+    (
+        "post_norm",
+        "norms-swapped",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    attended, weights = attention(x)
+    x = norm_2(x + attended)  # <-
+    return norm_1(x + feed_forward(x))
+""",
+    ),
+    (
+        "post_norm",
+        "attention-not-kept",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    attended, _ = attention(x)
+    y = norm_1(x + attended)
+    thought = feed_forward(y)
+    return norm_2(x + thought)  # <-
+""",
+    ),
+    (
         "load_layer",
         "transposed",
         """
