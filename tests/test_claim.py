@@ -118,6 +118,12 @@ def test_a_head_that_is_better_in_all_but_one_too_many_does_not_hold():
         assert bool(_verdict(scores, shuffled, 0, 1)) == (wins == least_of(n))
 
 
+def test_as_much_as_elsewhere_is_not_more():
+    alike, less = torch.full((12, 1, 2), 0.5), torch.zeros(12)
+    assert _verdict(alike, less, 0, 1).bug == "no-better-than-others"
+    assert _verdict(alike - torch.tensor([0.1, 0]), less + 0.5, 0, 1).bug == "no-better-than-shuffled"
+
+
 def snow_only(weights, tokens):
     return weights[0, 0] if "snow" in tokens else None
 
@@ -176,9 +182,10 @@ def test_a_score_that_stops_is_shown_with_its_line():
 
 def test_a_score_may_write_into_its_map_which_is_its_own():
     def overwrites(weights, tokens):
-        weights.tril_(-1).triu_(-1)
+        score = previous(weights, tokens)
+        weights.zero_()
         tokens.clear()
-        return weights.sum() / (len(weights) - 1)
+        return score
 
     assert repr(check.claim(0, 2, overwrites)) == repr(check.claim(0, 2, previous))
 

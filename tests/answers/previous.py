@@ -181,6 +181,11 @@ def nothing_comes_back(weights, tokens):
 
 
 @known("not-a-number")
+def whether_it_is_much(weights, tokens):
+    return bool(weights.diagonal(-1).sum() > 0.5 * len(tokens))
+
+
+@known("not-a-number")
 def a_list(weights, tokens):
     return [weights.diagonal(-1).mean()]
 

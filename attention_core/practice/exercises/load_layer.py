@@ -202,13 +202,11 @@ class Held:
 def held(file: File, i: int, part: str, got: Tensor) -> Held:
     """What a parameter of the block for layer i holds, found by its numbers."""
     places = {file.name(j, ours): (j, ours) for j in range(file.layers) for ours in PARTS}
-    wanted, own = file.name(i, part), f"encoder.layer.{i}."
-    first = sorted(file.numbers, key=lambda name: (name != wanted, not name.startswith(own)))
-    for name in first:
-        for turned, x in _turned(file.numbers[name], got.shape):
+    for name, tensor in file.numbers.items():
+        for turned, x in _turned(tensor, got.shape):
             if same(got, x):
                 return Held("file", name, *places.get(name, (-1, "")), turned)
-    before, wanted = file.before[part], file.numbers[wanted]
+    before, wanted = file.before[part], file.numbers[file.name(i, part)]
     if same(got, before):
         return Held("left-out")
     if not got.any():
@@ -252,19 +250,11 @@ def _named(found: dict[str, Held], i: int, each: Callable[[str], list[tuple[int,
     if first.layer == i:
         stem = part.rpartition(".")[0]
         swaps = (*_SWAPS, ("weight-and-bias-swapped", f"{stem}.weight", f"{stem}.bias"))
-        for bug, one, two in swaps:
-            there = _exchanged(part, one, two)
-            if first.part == there != part and there in found and found[there].part == part:
+        for bug, one, two in swaps:  # the first that differs is that of `one`
+            there = two + part.removeprefix(one)
+            if first.part == there and there in found and found[there].part == part:
                 return bug
     return "another-tensor"
-
-
-def _exchanged(part: str, one: str, two: str) -> str:
-    """The part with one beginning for the other."""
-    for old, new in ((one, two), (two, one)):
-        if part.startswith(old):
-            return new + part.removeprefix(old)
-    return part
 
 
 def _of_layers(i: int, layer: int, each: list[tuple[int, Held]]) -> str:
@@ -273,7 +263,8 @@ def _of_layers(i: int, layer: int, each: list[tuple[int, Held]]) -> str:
         return "always-layer-0"
     if layer > i and str(layer).startswith(str(i)):
         return "prefix-too-short"
-    return "layer-off-by-one" if len({h.layer - j for j, h in each}) == 1 else "another-layer"
+    off = {h.layer - j for j, h in each}
+    return "layer-off-by-one" if off in ({1}, {-1}) else "another-layer"
 
 
 # --- one call of an answer ----------------------------------------------------------------------------------
