@@ -95,7 +95,6 @@ def _sum(first: bool, second: bool) -> dict:
 
 
 _ONE, _TWO = "norm_1", "norm_2"
-_SECOND_FROM_X = {"second": lambda x, attended, middle, normed, thought: x + thought}
 _BUGS = (
     _bug(
         "pre-norm",
@@ -145,7 +144,7 @@ _BUGS = (
     _bug(
         "attention-not-kept",
         "the second sum starts from x; it should start from what norm_1 made",
-        _SECOND_FROM_X,
+        {"second": lambda x, attended, middle, normed, thought: x + thought},
     ),
     _bug(
         "first-sum-not-normed",
@@ -161,7 +160,6 @@ _BUGS = (
         "side-by-side",
         "feed_forward is given x; it should be given what norm_1 made",
         {"hears": lambda x, attended, middle: x},
-        {"hears": lambda x, attended, middle: x} | _SECOND_FROM_X,
     ),
     _bug(
         "only-what-was-said",
