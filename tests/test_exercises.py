@@ -89,7 +89,10 @@ def test_what_is_said_of_an_unlisted_mistake_is_true_of_it_and_not_of_a_right_an
     assert not row.true(_right(row.exercise)[0].answer)
 
 
-@pytest.mark.parametrize("name", ["leave_one_out", "norms", "comprehensiveness", "patch"])
+ONES = ["leave_one_out", "norms", "comprehensiveness", "patch", "previous", "same_word"]
+
+
+@pytest.mark.parametrize("name", ONES)
 def test_a_right_answer_would_not_be_told_what_an_unlisted_mistake_is(name):
     """Of these the evidence is asked of inputs of its own, and not only of the numbers that are wrong."""
     exercise, (right, *_), wrong = EXERCISES[name], _right(name), _unlisted(name)[0]

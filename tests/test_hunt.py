@@ -9,6 +9,7 @@ from answers import ANSWERS
 
 from attention_core import probes
 from attention_core.practice import check, suspects
+from attention_core.practice.exercises import load_layer
 
 SOLVED = {
     "suspect_a": probes.causality,
@@ -126,3 +127,66 @@ def test_of_answers_that_are_not_determined_only_a_note_speaks():
 def test_what_is_said_of_a_probe_is_what_it_asked_and_said(name, words):
     (row,) = [row for row in ANSWERS["looks_ahead"] if row.answer.__name__ == name]
     assert words in check.looks_ahead(row.answer).headline
+
+
+# --- loading a layer: what each sentence says of the first parameter that differs
+
+
+def _answer(name: str):
+    (answer,) = [row.answer for row in ANSWERS["load_layer"] if row.answer.__name__ == name]
+    return answer
+
+
+def _loaded(name: str):
+    return check.load_layer(_answer(name))
+
+
+def test_each_mistake_that_loading_has_a_sentence_for_is_made_by_an_answer():
+    made = {row.bug for row in ANSWERS["load_layer"]}
+    assert set(load_layer._SAID) - {"other-numbers"} <= made
+    assert made >= {"aliased", "frozen", "needs-no-grad", "no-parameter", "new-block", "weights-changed"}
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("every_matrix_turned", "layer 0: attention.to_query.weight is transposed"),
+        ("one_matrix_turned", "layer 0: feed_forward.2.weight is transposed"),
+        ("value_for_key", "attention.to_key.weight is encoder.layer.0.attention.self.value.weight"),
+        ("one_bias_forgotten", "layer 0: attention.to_value.bias is not loaded"),
+        ("layer_0_each_time", "layer 1: attention.to_query.weight is that of layer 0, as in every layer"),
+        ("counted_from_1", "layer 0: attention.to_query.weight is that of layer 1"),
+        ("begins_alike", "layer 1: attention.to_query.weight is that of layer 1"),
+        (
+            "the_last_that_ends_so",
+            "attention.to_output.weight is encoder.layer.0.output.dense.weight; it should",
+        ),
+        ("a_bias_in_every_row", "It stands there in every row"),
+        ("scale_folded_in", "is the file's times 0.71"),
+        ("one_matrix_turned", "On 5 words this layer's output is off by"),
+        ("the_bias_that_is_not_seen", "On 5 words this layer's output is the same but for rounding."),
+        ("without_self", "The nearest name that it has: encoder.layer.0.attention.self.query.weight."),
+        ("names_as_they_are", "the first that is missing: attention.to_query.weight"),
+    ],
+)
+def test_the_first_layer_and_parameter_that_differ_are_named_and_how(name, words):
+    assert words in repr(_loaded(name))
+
+
+def test_a_bias_of_the_keys_changes_no_output_and_one_of_the_values_does():
+    block, weights, i = check.load_layer.cases()[0].repeat()
+    x, made = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(0)), []
+    for name in ("part_by_part", "the_bias_that_is_not_seen", "one_bias_forgotten"):
+        block.load_state_dict(check.load_layer.cases()[0].repeat()[0].state_dict())  # as it was made
+        _answer(name)(block, weights, i)
+        made.append(block(x)[0])
+    assert torch.allclose(made[0], made[1], atol=1e-5) and not torch.allclose(made[0], made[2], atol=1e-2)
+
+
+def test_what_is_aliased_would_be_written_into_by_training():
+    for name, moves in (("data_itself", True), ("part_by_part", False)):
+        block, weights, i = check.load_layer.cases()[0].repeat()
+        _answer(name)(block, weights, i)
+        kept = weights["encoder.layer.0.attention.self.query.weight"].clone()
+        block.attention.to_query.weight.data += 1
+        assert torch.equal(weights["encoder.layer.0.attention.self.query.weight"], kept) != moves

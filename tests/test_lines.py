@@ -928,6 +928,350 @@ def patch(clean, corrupted, rest):
 ]
 
 
+MODELS = [
+    (
+        "post_norm",
+        "pre-norm",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    x = x + attention(norm_1(x))[0]  # <-
+    return x + feed_forward(norm_2(x))
+""",
+    ),
+    (
+        "post_norm",
+        "what-is-said-normed",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    attended, weights = attention(x)
+    x = x + norm_1(attended)  # <-
+    return x + norm_2(feed_forward(x))
+""",
+    ),
+    (
+        "post_norm",
+        "norms-swapped",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    attended, weights = attention(x)
+    x = norm_2(x + attended)  # <-
+    return norm_1(x + feed_forward(x))
+""",
+    ),
+    (
+        "post_norm",
+        "attention-not-kept",
+        """
+def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    attended, _ = attention(x)
+    y = norm_1(x + attended)
+    thought = feed_forward(y)
+    return norm_2(x + thought)  # <-
+""",
+    ),
+    (
+        "load_layer",
+        "transposed",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            x = weights[f"{start}{name}.weight"]
+            part.weight.copy_(x.T if x.ndim > 1 else x)  # <-
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "key-and-value-swapped",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.value"),  # <-
+        (attention.to_value, "attention.self.key"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "query-and-key-swapped",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.key"),  # <-
+        (attention.to_key, "attention.self.query"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "norms-swapped",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "output.LayerNorm"),  # <-
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "attention.output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "always-layer-0",
+        """
+def load_layer(block, weights, i):
+    start = "encoder.layer.0."  # <-
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "layer-off-by-one",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i + 1}."  # <-
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "aliased",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.data = weights[f"{start}{name}.weight"]  # <-
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "needs-no-grad",
+        """
+def load_layer(block, weights, i):
+    start = f"encoder.layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    if True:
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])  # <-
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "load_layer",
+        "no-such-name",
+        """
+def load_layer(block, weights, i):
+    start = f"layer.{i}."
+    attention = block.attention
+    pairs = [
+        (attention.to_query, "attention.self.query"),
+        (attention.to_key, "attention.self.key"),
+        (attention.to_value, "attention.self.value"),
+        (attention.to_output, "attention.output.dense"),
+        (block.norm_1, "attention.output.LayerNorm"),
+        (block.feed_forward[0], "intermediate.dense"),
+        (block.feed_forward[2], "output.dense"),
+        (block.norm_2, "output.LayerNorm"),
+    ]
+    with torch.no_grad():
+        for part, name in pairs:
+            part.weight.copy_(weights[f"{start}{name}.weight"])  # <-
+            part.bias.copy_(weights[f"{start}{name}.bias"])
+""",
+    ),
+    (
+        "previous",
+        "next",
+        """
+def previous(weights, tokens):
+    if len(tokens) < 2:
+        return 0.0
+    return weights.diagonal(1).mean()  # <-
+""",
+    ),
+    (
+        "previous",
+        "first-row-counted",
+        """
+def previous(weights, tokens):
+    total = 0.0
+    for i in range(1, len(tokens)):
+        total += weights[i, i - 1]
+    return total / len(tokens)  # <-
+""",
+    ),
+    (
+        "previous",
+        "sum",
+        """
+def previous(weights, tokens):
+    below = weights.diagonal(-1)
+    return below.sum()  # <-
+""",
+    ),
+    (
+        "same_word",
+        "itself-counted",
+        """
+def same_word(weights, tokens):
+    found = []
+    for i, token in enumerate(tokens):
+        places = [j for j, other in enumerate(tokens) if other == token]  # <-
+        if len(places) > 1:
+            found.append(weights[i, places].sum())
+    return sum(found) / len(found) if found else 0.0
+""",
+    ),
+    (
+        "same_word",
+        "earlier-only",
+        """
+def same_word(weights, tokens):
+    found = []
+    for i, token in enumerate(tokens):
+        before = [j for j in range(i) if tokens[j] == token]  # <-
+        if before:
+            found.append(weights[i, before].sum())
+    return sum(found) / len(found) if found else 0.0
+""",
+    ),
+    (
+        "same_word",
+        "copies-averaged",
+        """
+def same_word(weights, tokens):
+    found = []
+    for i, token in enumerate(tokens):
+        places = [j for j, other in enumerate(tokens) if other == token and i != j]
+        if places:
+            found.append(weights[i, places].mean())  # <-
+    return sum(found) / len(found) if found else 0.0
+""",
+    ),
+    (
+        "same_word",
+        "all-rows-counted",
+        """
+def same_word(weights, tokens):
+    alike = torch.tensor([[a == b for a in tokens] for b in tokens]).fill_diagonal_(False)
+    each = (weights * alike).sum(-1)
+    return each.mean()  # <-
+""",
+    ),
+    (
+        "same_word",
+        "after-the-copy",
+        """
+def same_word(weights, tokens):
+    found = []
+    for i, token in enumerate(tokens):
+        after = [j + 1 for j in range(i) if tokens[j] == token]  # <-
+        if after:
+            found.append(weights[i, after].sum())
+    return sum(found) / len(found) if found else 0.0
+""",
+    ),
+]
+
+
 def typed(text: str, name: str):
     """The function of this text, whose lines can be read, as those of a notebook's cell can."""
     place = f"<answer {next(_NUMBERS)}>"
@@ -941,7 +1285,7 @@ def typed(text: str, name: str):
     "exercise, name, bug, text",
     [("sinusoidal_table", "my_sinusoidal_table", *row) for row in TABLES]
     + [("rotate", "rotate", *row) for row in ROTATIONS]
-    + [(exercise, exercise, *row) for exercise, *row in (*PICTURES, *AGENTS, *EXPLANATIONS)],
+    + [(exercise, exercise, *row) for exercise, *row in (*PICTURES, *AGENTS, *EXPLANATIONS, *MODELS)],
     ids=lambda part: part if "\n" not in part else "",
 )
 def test_the_mistake_is_named_and_its_line_pointed_at(exercise, name, bug, text):

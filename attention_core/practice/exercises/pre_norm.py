@@ -22,7 +22,7 @@ _PARTS = ("attention", "norm_1", "norm_2", "feed_forward")
 _NO_WEIGHTS = "forward has lost need_weights, by which a model asks: leave its first line as it was"
 _WEIGHTS_NONE = "the weights are None; return those that the attention gives, beside the output"
 _MASK_AS_KEY = "the mask stands where a key or a value should; hand it on by its name: allowed=allowed"
-_TWO_THINGS = Error(
+TWO_THINGS = Error(
     "two-things",
     TypeError,
     r"'Tensor' and 'tuple'|'tuple' and 'Tensor'|not tuple|\(not \"Tensor\"\) to tuple",
@@ -91,7 +91,7 @@ def _made(answer) -> list[Subject]:
         for place, name in enumerate(("norm_1", "norm_2")):
             for parameter in getattr(module, name).parameters():
                 parameter.add_(0.3 * random(*parameter.shape, seed=70 + place))
-    return [(telling(_asked(answer, module), _TWO_THINGS, of=answer), (module,))]
+    return [(telling(_asked(answer, module), TWO_THINGS, of=answer), (module,))]
 
 
 def _asked(answer, module: nn.Module) -> Callable:
