@@ -47,7 +47,7 @@ _OF_WORDS = {  # our name: the file's
     "norm.weight": "embeddings.LayerNorm.weight",
     "norm.bias": "embeddings.LayerNorm.bias",
 }
-_OF_LAYER = {  # each with a weight and a bias
+OF_LAYER = {  # each with a weight and a bias
     "attention.to_query": "attention.self.query",
     "attention.to_key": "attention.self.key",
     "attention.to_value": "attention.self.value",
@@ -282,7 +282,7 @@ def load_minilm() -> MiniLM:
         encoder = MiniLM(tokenizer)
     named = {ours: weights[theirs] for ours, theirs in _OF_WORDS.items()}
     for i in range(LAYERS):
-        for ours, theirs in _OF_LAYER.items():
+        for ours, theirs in OF_LAYER.items():
             for kind in ("weight", "bias"):
                 named[f"blocks.{i}.{ours}.{kind}"] = weights[f"encoder.layer.{i}.{theirs}.{kind}"]
     encoder.load_state_dict(named, assign=True)

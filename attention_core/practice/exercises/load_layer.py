@@ -20,11 +20,11 @@ from attention_core.practice.exercise import Case, Exercise, Stop, Trial, random
 from attention_core.practice.exercises.training_step import fits
 from attention_core.practice.result import Example, Result
 from attention_core.practice.source import line_to_look_at
-from attention_core.pretrained import _OF_LAYER, PostNormBlock
+from attention_core.pretrained import OF_LAYER, PostNormBlock
 from attention_core.probes import Verdict
 
 PARTS = {  # our name of a parameter: the file's, after "encoder.layer.0."
-    f"{ours}.{kind}": f"{files}.{kind}" for ours, files in _OF_LAYER.items() for kind in ("weight", "bias")
+    f"{ours}.{kind}": f"{files}.{kind}" for ours, files in OF_LAYER.items() for kind in ("weight", "bias")
 }
 _WORDS = 5  # that the block is run on
 _LISTED = 4  # of the other parameters that are wrong
