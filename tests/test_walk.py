@@ -3,10 +3,12 @@
 import json
 import math
 import threading
+from itertools import pairwise
 
 import pytest
 import torch
 import traitlets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from attention_core import scaled_dot_product_attention, words
 from attention_core.live import Cells, Table, WalkExplorer
@@ -299,3 +301,18 @@ def test_the_still_picture_shows_all_of_it():
     drawn = {text.get_text() for text in walk.figure().findobj(lambda a: hasattr(a, "get_text"))}
     assert {"1 × pronoun", "1 × noun", "“it” asks", "asks × offers", "8", ".72", "because"} <= drawn
     assert all(isinstance(view, View) or view is walk.heatmap for view in walk._views.values())
+
+
+@pytest.mark.parametrize("columns", [["seed 0"], ["weight", "need of that place"], ["30 steps"] * 7])
+def test_a_stored_table_has_room_for_its_title_and_its_names(columns):
+    said = "With your functions, right or wrong"
+    table = Table(Cells(said, ["leave one out"], columns, [[0.5] * len(columns)]))
+    figure = table.figure()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    seen = figure.findobj(lambda a: hasattr(a, "get_text") and a.get_visible() and a.get_text())
+    boxes = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in seen]
+    assert {said, *columns} <= {text for text, _ in boxes}
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for _, box in boxes)
+    names = sorted((box.x0, box.x1) for text, box in boxes if text in columns)
+    assert all(end < start for (_, end), (start, _) in pairwise(names))

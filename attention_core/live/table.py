@@ -150,9 +150,11 @@ class Table(View):
 
     def figure(self) -> "Figure":
         """The table as a matplotlib figure, unknown to pyplot."""
-        rows, columns = len(self.content.rows), len(self.content.columns)
-        figure = still.blank(1.6 + 0.5 * columns, 0.7 + 0.2 * rows)
-        self.draw(figure.subplots())
+        content = self.content
+        wide = max([0.5, *(0.1 + 0.06 * len(name) for name in content.columns)])  # inches, of a column
+        columns = max(len(content.columns), math.ceil(0.07 * len(content.said) / wide))
+        figure = still.blank(1.6 + wide * columns, 0.7 + 0.2 * len(content.rows))
+        self.draw(figure.subplots(), columns)
         return figure
 
     def __repr__(self) -> str:
