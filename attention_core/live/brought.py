@@ -26,7 +26,7 @@ def maps(name: str, x: Any) -> np.ndarray:
 
 def numbers(name: str, x: Any) -> np.ndarray:
     """A copy of `x` as float32, whatever holds it; raises ValueError unless it holds real numbers."""
-    array = _array(name, x)
+    array = array_of(name, x)
     if array.dtype.kind == "c":
         size = f"np.abs({name})" if isinstance(x, LISTS) else f"abs({name})"
         raise ValueError(f"{name} are complex numbers, {array.dtype}: show how large they are, {size}")
@@ -40,7 +40,7 @@ def booleans(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
     Raises: ValueError unless it is boolean and fits.
     """
     wanted = "boolean (True means may look)"
-    array = _array(name, _one(name, x), wanted)
+    array = array_of(name, _one(name, x), wanted)
     if array.dtype != bool:
         got = x.dtype if isinstance(x, torch.Tensor) else array.dtype
         raise ValueError(f"{name} must be {wanted}, got {got}")
@@ -85,13 +85,13 @@ def _one(name: str, x: Any) -> Any:
     while isinstance(leaf, LISTS) and len(leaf):
         depth, leaf = depth + 1, leaf[0]
     _refuse_what_holds_maps(name, leaf, "[0]" * depth)
-    n_dim = _ndim(leaf)
+    n_dim = dimensions(leaf)
     if depth == 0 or n_dim == 0:
         return x
     if len(x) == 1 and depth + n_dim > 3:
         return _one(name, x[0])
     if any(part is None for part in x):
-        _refuse_none(name, x)
+        refuse_none(name, x)
     if isinstance(x, tuple) and len(x) == 2 and depth == 1:
         _refuse_pair(name, *x)
     if depth > 1 and depth + n_dim > 3:
@@ -105,7 +105,7 @@ def _one(name: str, x: Any) -> Any:
             f"{name} are {len(x)} arrays of different shapes, {shapes[0]} and {different[0]}: "
             f"show one, {name}[0]"
         )
-    return np.stack([_array(f"{name}[{i}]", part) for i, part in enumerate(parts)])
+    return np.stack([array_of(f"{name}[{i}]", part) for i, part in enumerate(parts)])
 
 
 def _refuse_pair(name: str, first: Any, second: Any) -> None:
@@ -139,7 +139,7 @@ def _joined(leaf: Any, how: str) -> str:
 def _refuse_what_holds_maps(name: str, x: Any, where: str) -> None:
     """Raises ValueError for a model's output or a dict: the maps are inside."""
     if x is None and where:
-        _refuse_none(name, [None])
+        refuse_none(name, [None])
     if isinstance(x, torch.Tensor | np.ndarray):
         return
     if hasattr(x, "attentions"):
@@ -164,21 +164,23 @@ EAGER = (
 )
 
 
-def _refuse_none(name: str, x: Any) -> None:
+def refuse_none(name: str, x: Any) -> None:
+    """Raises ValueError that says which of several maps are None, and what gives them."""
     if all(part is None for part in x):
         raise ValueError(f"{name} hold None, no numbers: {EAGER}")
     i = next(i for i, part in enumerate(x) if part is None)
     raise ValueError(f"{name}[{i}] is None, no map: show one that is, {name}[{0 if i else 1}]")
 
 
-def _ndim(x: Any) -> int:
+def dimensions(x: Any) -> int:
+    """Of a tensor or an array; 0 of what has none."""
     return getattr(x, "ndim", 0) if isinstance(getattr(x, "ndim", 0), int) else 0
 
 
 # ---------------------------------------------------------------- numbers
 
 
-def _array(name: str, x: Any, wanted: str = "a tensor or an array of numbers") -> np.ndarray:
+def array_of(name: str, x: Any, wanted: str = "a tensor or an array of numbers") -> np.ndarray:
     """The numbers of `x`, not always a copy; raises ValueError where there are none."""
     refused = f"{name} must be {wanted}, got {type(x).__name__}"
     try:
@@ -281,7 +283,7 @@ def _listed(name: str, labels: Any, n: int) -> list:
     if not isinstance(labels, Iterable):
         raise ValueError(f"{name} must be a sequence of labels, got {type(labels).__name__}")
     listed = list(labels)
-    if len(listed) == 1 and n != 1 and (isinstance(listed[0], LISTS) or _ndim(listed[0])):
+    if len(listed) == 1 and n != 1 and (isinstance(listed[0], LISTS) or dimensions(listed[0])):
         return _listed(name, listed[0], n)  # a batch of one sequence
     return listed
 

@@ -172,8 +172,8 @@ def _layers(name: str, maps: Any) -> list:
             )
         return [*maps]
     if any(layer is None for layer in maps):
-        brought._refuse_none(name, maps)
-    if maps and isinstance(maps[0], brought.LISTS) and len(maps[0]) and brought._ndim(maps[0][0]) == 4:
+        brought.refuse_none(name, maps)
+    if maps and isinstance(maps[0], brought.LISTS) and len(maps[0]) and brought.dimensions(maps[0][0]) == 4:
         raise ValueError(
             f"{name} are {len(maps)} × {len(maps[0])} layers, as of a model that writes word by word: "
             f"show one step, {name}[0]"
@@ -199,7 +199,7 @@ def _array(name: str, x: Any) -> Any:
     """What can be cut without a copy: a tensor as it is, all else as an array."""
     if isinstance(x, torch.Tensor):
         return x.detach()
-    return brought._array(name, x)
+    return brought.array_of(name, x)
 
 
 def _inside(name: str, maps: Any) -> Any:
@@ -222,7 +222,7 @@ def _inside(name: str, maps: Any) -> Any:
 
 def _of_dict(name: str, maps: Any) -> list:
     """Layers of a dict, by the numbers in their names: where some are called patterns, those."""
-    square = [key for key in maps if brought._ndim(maps[key]) in (3, 4)]
+    square = [key for key in maps if brought.dimensions(maps[key]) in (3, 4)]
     for word in ("pattern", "attention", "weight", "attn", ""):
         keys = [key for key in square if word in str(key) and "score" not in str(key)]
         if keys:
