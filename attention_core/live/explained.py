@@ -1,5 +1,6 @@
 """One sentence explained in several ways: each explanation's scores, or why it has none, and the answer."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from attention_core.live.remarks import Unusable, instead
 
 YOURS = "yours"
 MOST_WORDS = 40
+_STOP = re.compile(r"[.,;:!?](?=\s|$)")
 _OWN = {
     "nothing": "not finished yet: it returns nothing",
     "raised": "it stopped with {kind}: {message}",
@@ -43,13 +45,18 @@ class Explained:
     failed: dict[str, str]
 
 
+def parts(sentence: str) -> list[str]:
+    """The words of a sentence as it is typed: a stop may stand at the end of one, and is one itself."""
+    return _STOP.sub(r" \g<0>", sentence.lower()).split()
+
+
 def explained(
     model, sentence: str, task, explanations: Mapping[str, Callable], own: Callable | None
 ) -> Explained:
     """All that is said of the sentence. Raises: Unusable, with what is wrong with it or with the model."""
     if model is None:
         raise Unusable("There is no model yet.")
-    typed = sentence.lower().split()
+    typed = parts(sentence)
     words, strangers = [word for word in typed if word in task.words], {*typed} - {*task.words}
     if not words:
         raise Unusable("Type a word or two of these: {words}", words=" ".join(task.words))

@@ -12,7 +12,7 @@ from attention_core import LearnedEncoding, explain
 from attention_core.live import still
 from attention_core.live.controls import button, declared, pick, player, text
 from attention_core.live.curves import Curve, Curves
-from attention_core.live.explained import Explained, explained, first, found, left
+from attention_core.live.explained import Explained, explained, first, found, left, parts
 from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.map import AttentionMap
@@ -121,13 +121,13 @@ class ExplanationExplorer(Explorer):
     @property
     def places(self) -> dict[str, int]:
         """The words of the sentence, with their numbers."""
-        return {f"{i} {word}": i for i, word in enumerate(self.sentence.lower().split())}
+        return {f"{i} {word}": i for i, word in enumerate(parts(self.sentence))}
 
     @traitlets.observe("place", "sentence")
     def _name_word(self, change) -> None:
         if change.name == "place":
             self._wish(change)
-        there = self.sentence.lower().split()
+        there = parts(self.sentence)
         if there:
             self._give_way("place", len(there) - 1)
             self.word = there[self.place]
@@ -147,7 +147,7 @@ class ExplanationExplorer(Explorer):
 
     @traitlets.observe("word")
     def _replace(self, change) -> None:
-        there = self.sentence.lower().split()
+        there = parts(self.sentence)
         if there and there[self.place] != change.new:
             self.sentence = " ".join([*there[: self.place], change.new, *there[self.place + 1 :]])
 

@@ -48,12 +48,14 @@ export function worded(tag, text) {
 }
 
 /**
- * The first cell is its name, which may run from right to left.
+ * The first cell is its name, which may run from right to left, and is told in full where the pointer rests.
  * @param {(string | Node)[]} cells
  */
 export function tableRow(cells) {
   const line = document.createElement("tr");
   cells.forEach((content, i) => element("td", "", line, i ? {} : { dir: "auto" }).append(content));
+  const name = /** @type {HTMLElement} */ (line.firstElementChild);
+  name.title = name.textContent ?? "";
   return line;
 }
 
