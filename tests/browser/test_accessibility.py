@@ -194,13 +194,19 @@ CLIPPED = """() => {
         if (wanted > given + 1) say(cell, `has to be scrolled: ${wanted} px in ${given}`, node);
     };
     const drawn = "canvas, svg, input, select, progress, .noUi-target";
+    const seen = (node, box) => { // what is cut off lies on nothing
+        if (!["hidden", "clip"].includes(getComputedStyle(node).overflowX)) return box;
+        const { left, right } = node.getBoundingClientRect();
+        const { top, bottom } = box;
+        return { top, bottom, left: Math.max(box.left, left), right: Math.min(box.right, right) };
+    };
     const boxes = (node) => { // of what can be read or used in it, itself
         if (node.matches(drawn)) return [node.getBoundingClientRect()];
         const range = document.createRange();
         const texts = [...node.childNodes].filter((part) => part.nodeType === 3 && part.data.trim());
         return texts.flatMap((text) => {
             range.selectNodeContents(text);
-            return [...range.getClientRects()];
+            return [...range.getClientRects()].map((box) => seen(node, box));
         });
     };
     // what stands in a map, or over a picture, has its place there: see test_live.py

@@ -71,6 +71,12 @@ test("a map fits into its room", () => {
     }
   }
   assert.equal(measure(frame, { width: 1400, projector: false, tallest: 270 }).height, 270);
+  const keys = Array(9).fill("The train to Paris is late."); // the last one's slanted label leads out of the cells, not of the room
+  const long = readFrame(sent(Array(9).fill(Array(9).fill(0.1)), { keys, queries: keys }));
+  for (const width of [400, 524, 700]) {
+    const { x, left, width: across, keyWidth } = measure(long, { width, projector: false });
+    assert.ok(x > 20 && left + across - x / 2 + keyWidth * Math.cos(40 * Math.PI / 180) <= width, `in ${width}`);
+  }
   assert.deepEqual(thinned(5, 14), [0, 1, 2, 3, 4]);
   assert.deepEqual(thinned(5, 6), [0, 3]);
 });

@@ -13,7 +13,8 @@
  */
 
 const LARGEST_CELL = { usual: 44, projector: 29 }; // px, before a projector enlarges them
-const SINE = 0.643; // of the 40° at which they stand, as in heatmap.css
+const [SINE, COSINE] = [0.643, 0.766]; // of the 40° at which they stand, as in heatmap.css
+const LETTER = 7.2; // px
 const PROJECTOR = 1.6; // as in heatmap.css
 export const GAP_FROM = 9; // px: smaller cells touch
 const LABEL_PITCH = { words: 14, across: 8, down: 10 }; // px: labels that would stand closer are left out; single letters may
@@ -27,17 +28,19 @@ export function measure(frame, { width, projector, tallest: most = 560, pairs = 
   const many = frame.heads > 1;
   const room = width || 800;
   const largest = LARGEST_CELL[projector ? "projector" : "usual"];
-  const labels = 18 + 7.2 * longest(frame.queries);
+  const labels = 18 + LETTER * longest(frame.queries);
   const left = many ? Math.min(64, labels) : Math.max(64, Math.min(110, labels)); // 64: the caption
   const small = pairs ? Math.max(250, room / 2 - 6) : 250;
-  const widest = Math.min(many ? small : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left - 26;
+  const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longest(frame.keys));
+  const keyWidth = (slant - (many ? 2 : 0)) / SINE; // what stands above them is not reached
+  const widest = Math.min(many ? small : room >= 720 ? Math.min(560, room * 0.6) : 560, room - 12) - left;
   const tallest = many ? 250 - left : Math.min(560, most);
-  let x = Math.min(largest, widest / frame.columns);
+  let x = Math.min(largest, (widest - 26) / frame.columns);
+  const last = COSINE * Math.min(keyWidth, LETTER * (frame.keys.at(-1)?.length ?? 0)); // it begins over the middle of its cell
+  if (!many) x = Math.min(x, (widest - last) / Math.max(0.5, frame.columns - 0.5));
   let y = Math.min(largest, tallest / frame.rows);
   if (pairs) x = y = Math.floor(2 * Math.min(x, y)) / 2; // rows come and go while it is played
   else if (Math.min(x, y) >= 8) x = y = Math.floor(Math.min(x, y));
-  const slant = Math.min(many ? 42 : 70, 10 + 4.6 * longest(frame.keys));
-  const keyWidth = (slant - (many ? 2 : 0)) / SINE; // what stands above them is not reached
   return {
     x, y, left, top: slant + (many ? 14 : 30), // a single map has a line of captions
     width: x * frame.columns, height: y * frame.rows,
