@@ -83,6 +83,14 @@ def test_the_benchmark_of_a_whole_models_maps_fills_its_tables():
     assert len(re.findall(r"^(?:met   |MISSED) .*× the echo", verdicts, re.MULTILINE)) == 1
 
 
+def test_the_memory_of_a_lesson_is_measured_with_the_servers():
+    table, verdict = smoke("lesson_memory.py").split("\n\n")
+    _heading, line = table.splitlines()
+    name, kernel, both, seconds = line.split()
+    assert name == "00_start_here" and 100 < float(kernel) < float(both) - 20 and float(seconds) > 0
+    assert verdict.startswith("met   ")
+
+
 # ---------------------------------------------------------------- from far away
 
 
