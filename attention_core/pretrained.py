@@ -62,6 +62,10 @@ OF_LAYER = {  # each with a weight and a bias
 class Missing(ImportError):
     """The weights, or what reads them, are not here, or are others; the message says what to run."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows of it: the sentence, and no line of ours."""
+        return [str(self)]
+
 
 class PostNormBlock(TransformerBlock):
     """A `TransformerBlock` with its norms where BERT has them: after each sum, not before each part.

@@ -11,8 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from attention_core import MultiHeadAttention, explain
 from attention_core.agreement import agree
@@ -397,6 +399,15 @@ def test_without_the_package_one_sentence_says_what_to_run(monkeypatch):
             "python -m pip install --no-deps -r notebooks/requirements-10.txt"
         )
     assert issubclass(Missing, ImportError)
+
+
+def test_in_a_notebook_it_is_that_sentence_and_no_traceback():
+    code = f"import attention_core.pretrained as p, sys\nsys.modules['{PACKAGE}'] = None\np.load_minilm()"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(book, allow_errors=True).execute()
+    (output,) = book.cells[0].outputs
+    assert output["output_type"] == "error" and output["ename"] == "Missing"
+    assert output["traceback"] == [output["evalue"]] and INSTALL in output["evalue"]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 from jupyterlab.commands import get_app_dir
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -202,3 +203,13 @@ def test_the_lab_knows_each_setting_that_is_overridden():
         schema = json.loads((Path(get_app_dir()) / "schemas" / extension / f"{name}.json").read_text("utf-8"))
         assert set(values) <= set(schema["properties"])
         jsonschema.validate(values, schema)
+
+
+def test_github_does_nothing_but_call_ci_run_with_binders_python():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text("utf-8"))
+    (job,) = workflow["jobs"].values()
+    python = (ROOT / "binder/runtime.txt").read_text("utf-8").strip().removeprefix("python-")
+    assert job["container"].startswith(f"python:{python}-")
+    checkout, run = job["steps"]
+    assert checkout["uses"].startswith("actions/checkout@") and list(run.items()) == [("run", ".ci/run")]
+    assert os.access(ROOT / ".ci/run", os.X_OK)

@@ -7,6 +7,7 @@ from attention_core.live.explorers.explanation import ExplanationExplorer
 from attention_core.live.explorers.look_up import LookUpExplorer
 from attention_core.live.explorers.model import ModelExplorer
 from attention_core.live.explorers.multi_head import MultiHeadExplorer
+from attention_core.live.explorers.nearest import NearestExplorer, shared_letters, shared_words
 from attention_core.live.explorers.picture import PictureExplorer
 from attention_core.live.explorers.position import PositionExplorer
 from attention_core.live.explorers.self_attention import SelfAttentionExplorer
@@ -38,6 +39,7 @@ __all__ = [
     "LookUpExplorer",
     "ModelExplorer",
     "MultiHeadExplorer",
+    "NearestExplorer",
     "Picture",
     "PictureExplorer",
     "Pixels",
@@ -55,6 +57,8 @@ __all__ = [
     "WalkExplorer",
     "Words",
     "projector",
+    "shared_letters",
+    "shared_words",
 ]
 
 
