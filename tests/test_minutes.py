@@ -25,6 +25,7 @@ PARTS = {
     "07": ("rivals-intro",),
     "08": ("room-intro",),
     "09": ("fooled",),
+    "10": ("what-may",),
 }
 NEAR = 0.1
 

@@ -24,7 +24,7 @@ def test_each_link_leads_somewhere():
 
 
 def test_each_file_it_names_is_there():
-    named = re.findall(r"(?:tests|binder|notebooks|\.ci)/[\w/.]*\w", README)
+    named = re.findall(r"(?:tests|binder|notebooks|\.ci)/[\w/.-]*\w", README)
     assert {"tests/tools/refresh_notebooks.py", "tests/requirements.txt", ".ci/run"} <= set(named)
     for name in named:
         assert (ROOT / name).exists(), name

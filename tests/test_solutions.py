@@ -403,6 +403,31 @@ def to_patches(images, size):
         "dare-measures",
         "taken[3] is not patch and not get_ipython().exit_now",
     ),
+    "an order that writes into what it is given": (
+        "10_a_real_model.ipynb",
+        "post-norm",
+        """def post_norm(x, attention, feed_forward, norm_1, norm_2):
+    x.zero_()
+    return x""",
+        "dare-measures",
+        "taken[0] is post_norm and order is check.post_norm.reference and dared[1][0] > 0.99",
+    ),
+    "a loading that writes into the file's numbers": (
+        "10_a_real_model.ipynb",
+        "load-layer",
+        """def load_layer(block, weights, i):
+    for tensor in weights.values():
+        tensor.zero_()""",
+        "dare-measures",
+        "taken[1] is load_layer and dared[0][0] > 0.99 and bool(minilm_weights().popitem()[1].any())",
+    ),
+    "a score that leaves": (
+        "10_a_real_model.ipynb",
+        "previous",
+        "def previous(weights, tokens):\n    exit()",
+        "dare-measures",
+        "taken[2] is not previous and dared[2][0] > 0.99 and not get_ipython().exit_now",
+    ),
 }
 
 
