@@ -37,6 +37,36 @@ def test_every_lesson_is_listed_with_its_own_minutes():
         assert ROWS[path.name] == " + ".join(re.findall(r"\d+", said)), path.name
 
 
+def test_the_paths_of_three_hours_are_as_long_as_they_say():
+    minutes = {name[:2]: [int(n) for n in said.split(" + ")] for name, said in ROWS.items()}
+    (paths,) = re.findall(r"\*\*Three hours only\?\*\* (.+?)\n\n", README, re.DOTALL)
+    found = re.findall(r": ([^:()]+) \((\d+) minutes\)", " ".join(paths.split()))
+    assert len(found) == 2
+    for lessons, said in found:
+        first = set(re.findall(r"first part of (\d\d)", lessons))
+        walked = [minutes[n][:1] if n in first else minutes[n] for n in re.findall(r"\d\d", lessons)]
+        assert sum(map(sum, walked)) == int(said) and abs(int(said) - 180) <= 15
+
+
+def test_each_word_is_introduced_in_the_lesson_it_is_listed_with():
+    """There it stands; and no lesson before makes it stand out."""
+    text = {
+        path.name[:2]: "\n".join(cell.source for cell in nbformat.read(path, 4).cells) for path in LESSONS
+    }
+    part = README.split("\n## Words\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (.+) \| (\d\d) \| (.+) \|$", part, re.MULTILINE)
+    assert [lesson for _, lesson, _ in rows] == sorted(lesson for _, lesson, _ in rows) and len(rows) > 40
+    assert {lesson for _, lesson, _ in rows} == {*text} - {"00"}
+    words = [(word, lesson) for all_of_them, lesson, _ in rows for word in all_of_them.split(", ")]
+    assert len({word for word, _ in words}) == len(words)
+    for word, lesson in words:
+        stands = re.compile(rf"\b{re.escape(word)}", re.IGNORECASE)
+        bold = re.compile(rf"\*\*{re.escape(word)}s?\*\*", re.IGNORECASE)
+        assert stands.search(text[lesson]), (word, lesson)
+        early = [n for n in text if "00" < n < lesson and bold.search(text[n])]
+        assert early == [], (word, early)
+
+
 def test_ci_runs_the_test_command():
     install, test = re.search(r"^    (.*tests/requirements.txt) && (.*)$", README, re.MULTILINE).groups()
     ci = (ROOT / ".ci" / "run").read_text("utf-8")
