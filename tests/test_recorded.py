@@ -142,8 +142,26 @@ def test_what_gives_way_is_recorded_with_a_control_alone():
     distance = explorer.controls["distance"].model_id
     i = [model for model, *_ in moves["dials"]].index(distance)
     (alone,) = [one for one in moves["sets"] if one["dials"] == [i]]
-    frame = dict((at[0], frame) for at, frame in alone["steps"])[12]
-    assert record.frames[frame][position]["value"] == 3
+    frames = {at[0]: record.frames[frame] for at, frame in alone["steps"]}
+    assert frames[12][position]["value"] == 3
+    assert not any("value" in frames[x].get(position, {}) for x in range(8))  # each from where it stood
+
+
+def test_together_nothing_gives_way():
+    explorer = SinusoidExplorer(length=8)
+    (moves,) = read(explorer).explorers
+    group = moves["sets"][0]
+    moved = [explorer._bank._every[i].moves[0] for i in group["dials"]]
+    places = [dict(zip(moved, at, strict=True)) for at, _ in group["steps"]]
+    assert len(places) > 9 and all(at["position"] + at["distance"] < 8 for at in places)
+
+
+def test_what_the_bank_names_is_there_though_it_stands_nowhere():
+    explorer = SelfAttentionExplorer()
+    explorer.children = explorer.children[1:]  # without its bar
+    record = read(explorer)
+    named = [*explorer._bank._views.values(), *(dial[0] for dial in explorer._bank._dials)]
+    assert set(named) <= set(record.models)
 
 
 def test_a_choice_of_a_cell_is_recorded_wherever_the_controls_stand():
@@ -164,7 +182,9 @@ def test_a_choice_of_a_cell_is_recorded_wherever_the_controls_stand():
 
 def test_predictions_and_what_was_never_shown_are_left_out():
     shown, other = AttentionHeatmap(torch.eye(3)), AttentionHeatmap(torch.eye(3))
-    record = read(shown, shown, predict("?", ["yes", "no"]), widgets.IntSlider())
+    asked = predict("?", ["yes", "no"])
+    record = read(shown, shown, asked, widgets.IntSlider())
+    assert asked.model_id not in record.models
     assert shown.model_id in record.models and other.model_id not in record.models
     assert {model.get("_model_name") for model in record.models.values()} == {"AnyModel", "LayoutModel"}
     assert record.explorers == []

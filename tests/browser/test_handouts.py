@@ -13,6 +13,8 @@ from axe import serious
 from lab import NOTEBOOKS, SECONDS, need_chromium, running_chromium
 from playwright.sync_api import expect
 
+# the first that asks for the pages waits till every lesson has run: that is none of its own time
+pytestmark = pytest.mark.timeout(600, func_only=True)
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 MOST_BYTES = 6_000_000  # of a page
@@ -75,7 +77,7 @@ def pictures_alone(tmp_path_factory):
 
 def written(folder, *options):
     command = [sys.executable, make_handouts.__file__, folder, *options]
-    said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=1800).stdout
     pages = [folder / f"{lesson}{ending}" for lesson in LESSONS for ending in (".html", ".slides.html")]
     assert said.splitlines() == [str(page) for page in pages]
     return folder

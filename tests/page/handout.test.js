@@ -107,6 +107,7 @@ function page() {
     {}, { one: { value: 1 }, flag: { at: 1 }, view: { frame: "1 0" } }, { two: { value: 1 }, view: { frame: "0 1" } },
     { one: { value: 1 }, flag: { at: 1 }, two: { value: 1 }, view: { frame: "1 1" } },
     { three: { value: 1 }, view: { frame: "three" } }, { view: { frame: "chosen" } }, { two: { value: 1 }, view: { frame: "chosen, 1" } },
+    { flag: { at: 2 }, three: { value: 5 }, view: { frame: "three gave way" } },
   ];
   const moves = {
     model: "", bank: "", changed: { view: ["frame"], flag: ["at"] },
@@ -114,9 +115,9 @@ function page() {
     sets: [
       { dials: [0, 1], steps: [[[0, 0], 0], [[1, 0], 1], [[0, 1], 2], [[1, 1], 3]] },
       { dials: [0], steps: [[[0], 0], [[1], 1]] }, { dials: [1], steps: [[[0], 0], [[1], 2]] },
-      { dials: [2], steps: [[[0], 0], [[1], 4]] }, { dials: [3], steps: [[[0], 0], [[1], 1]] },
+      { dials: [2], steps: [[[0], 0], [[1], 4]] }, { dials: [3], steps: [[[0], 0], [[1], 1], [[2], 7]] },
     ],
-    wishes: { dials: [1], told: [["view", [0], { chosen: 2 }, 5], ["view", [1], { chosen: 2 }, 6]] },
+    wishes: { dials: [1], told: [["view", [0], { chosen: 2 }, 5], ["view", [1], { chosen: 2 }, 6], ["view", [0], { chosen: 3 }, 5]] },
   };
   const said = [];
   const answers = makeAnswers({ moves, models, frame: (n) => frames[n], say: (words) => said.push(words), soon: queueMicrotask });
@@ -168,6 +169,22 @@ test("two that are set by one press are answered once", async () => {
   assert.deepEqual(shows(), [1, 0, 0, 1, "1 0"]);
 });
 
+test("two of different sets at once are no place that is known", async () => {
+  const { models, shows, said } = page();
+  models.get("three").set("value", 1);
+  models.get("one").set("value", 1);
+  await null;
+  assert.deepEqual(shows(), [0, 0, 0, 0, "home"]);
+  assert.equal(said.at(-1), NOBODY);
+});
+
+test("of what gives way to a move nothing is said", async () => {
+  const { set, shows, said } = page();
+  await set("flag", 2);
+  assert.deepEqual(shows(), [0, 0, 5, 2, "three gave way"]);
+  assert.equal(said.at(-1), "");
+});
+
 test("what nobody recorded goes back to what is shown, and a word says why", async () => {
   const { models, set, shows, said } = page();
   await set("one", 1);
@@ -197,6 +214,15 @@ test("a wish is answered where the others stand, or from home", async () => {
   await set("three", 1);
   answers.wish("view", { chosen: 2 });
   assert.deepEqual(shows(), [0, 0, 0, 0, "chosen"]);
+  assert.equal(said.at(-1), BACK);
+  await set("two", 1);
+  answers.wish("view", { chosen: 3 });
+  assert.deepEqual(shows(), [0, 0, 0, 0, "chosen"]);
+  assert.equal(said.at(-1), BACK);
+  await set("one", 1);
+  await set("two", 1);
+  answers.wish("view", { chosen: 2 });
+  assert.deepEqual(shows(), [0, 1, 0, 0, "chosen, 1"]);
   assert.equal(said.at(-1), BACK);
   answers.wish("view", { painted: [[0, 0]] });
   assert.equal(said.at(-1), NOBODY);

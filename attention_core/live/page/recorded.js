@@ -86,11 +86,11 @@ export function makeAnswers({ moves, models, frame, say, soon }) {
      */
     wish(id, wish) {
       if (!Object.hasOwn(home, id)) return false;
-      const other = dials.some((_, i) => !placed.includes(i) && !atHome(i)); // then it is as if all were at home
-      const at = placed.map((i) => (other ? home[dials[i].id][dials[i].trait] : value(i)));
-      const step = wishes.get(key([id, at, wish]));
+      const others = dials.some((_, i) => !placed.includes(i) && !atHome(i));
+      const here = wishes.get(key([id, placed.map(value), wish]));
+      const step = here ?? wishes.get(key([id, placed.map((i) => home[dials[i].id][dials[i].trait]), wish]));
       if (step !== undefined) show(frame(step));
-      say(step === undefined ? NOBODY : other ? BACK : "");
+      say(step === undefined ? NOBODY : others || here === undefined ? BACK : "");
       last = "";
       return true;
     },
