@@ -417,3 +417,17 @@ def test_still_pages_hold_what_is_stored_and_nothing_else(pictures_alone):
         text = (pictures_alone / f"{lesson}.html").read_text("utf-8")
         assert text.count('src="data:image/png;base64,') == pictures(lesson)
         assert "attention-record" not in text and "data-model" not in text
+
+
+def test_keys_of_a_control_turn_no_slide(folder, read):
+    page = read(folder / "01_self_attention.slides.html")
+    page.evaluate("""() => {
+        const { h, v } = Reveal.getIndices(document.querySelector(".attention-explorer").closest("section"));
+        Reveal.slide(h, v, 99);
+    }""")
+    slide = page.evaluate("() => JSON.stringify(Reveal.getIndices())")
+    causal = page.locator(".attention-explorer").first.get_by_role("button", name="causal")
+    causal.focus()
+    page.keyboard.press("Space")
+    expect(causal).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("() => JSON.stringify(Reveal.getIndices())") == slide
