@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import make_handouts
 import numpy as np
 import pytest
 import torch
@@ -174,11 +175,13 @@ def test_no_scope_leaks_and_none_needs_a_page_before_it_draws(name, tmp_path):
     assert json.loads(told) == [[], ["initialize", "render"]]
 
 
-def test_every_module_and_stylesheet_is_some_views():
+def test_every_module_and_stylesheet_is_some_views_or_the_handouts():
     scripts = [Bank, *(kind for kind in VIEWS if hasattr(kind, "_esm"))]
     assert {linked(name) for name in ENTRIES} == {kind._esm for kind in scripts}
-    assert set().union(*map(needed, ENTRIES)) == set(MODULES)
-    styles = "".join(kind._css for kind in scripts)
+    assert set().union(*map(needed, [*ENTRIES, "handout.js"])) == set(MODULES)
+    handout = make_handouts.alive("<body></body>", b"")
+    assert linked("handout.js") in handout
+    styles = "".join([*(kind._css for kind in scripts), handout])
     assert CSS and all((PAGE / name).read_text("utf-8") in styles for name in CSS)
 
 

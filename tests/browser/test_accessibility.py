@@ -6,15 +6,13 @@ What is JupyterLab's own is left out by where it stands: axe looks at outputs an
 import json
 import re
 import time
-from pathlib import Path
 
-import axe_playwright_python
 import pytest
 from attention_core_pictures import views
+from axe import serious
 from found import found_explorers
 from opened import LESSONS, MORE, THEMES, shared
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
 # what a learner meets who has begun: the stored lessons hold exercises that nobody has touched
 MORE["states"] = [
     """
@@ -72,46 +70,20 @@ def test_every_cell_and_every_widget_is_on_the_page(lesson):
 
 # ---------------------------------------------------------------- axe
 
-LOOK = """async ([include, exclude]) => {
-    const preload = { assets: ["media"] }; // and not every style sheet, which no rule that runs looks at
-    const found = await axe.run({ include, exclude }, { selectors: false, elementRef: true, preload });
-    const path = (node) => { // from the output down, short enough to read
-        const steps = [];
-        const top = node.closest(".jp-OutputArea, .jp-RenderedMarkdown");
-        for (let at = node; at && at !== top; at = at.parentElement) {
-            const classes = [...at.classList].filter((one) => !/^(jp|lm)-/.test(one));
-            steps.unshift([at.localName, ...classes].join("."));
-        }
-        const cell = panel().content.widgets.find((one) => one.node.contains(node));
-        return `${cell?.model.id}: ${steps.slice(-4).join(" > ")}`;
-    };
-    const line = ({ id, impact }, { element, html, any, all, none }) => [
-        id, impact, path(element), html.replace(/\\s+/g, " ").slice(0, 300),
-        [...any, ...all, ...none][0]?.message ?? "",
-    ];
-    const lines = (rules) => rules.flatMap((rule) => rule.nodes.map((node) => line(rule, node)));
-    const readable = found.passes.find(({ id }) => id === "color-contrast")?.nodes.length ?? 0;
-    return { violations: lines(found.violations), incomplete: lines(found.incomplete), readable };
-}"""
 OURS = [[".jp-NotebookPanel .jp-OutputArea-output"], [".jp-NotebookPanel .jp-RenderedMarkdown"]]
 NOT_OURS = [
     # JupyterLab 4.6 gives the picture of an output no alt, whatever the output says: see the figures below
     [".jp-RenderedImage img"],
     [".jp-RenderedMarkdown pre > code > span"],  # the colours of its syntax highlighting
 ]
-UNDECIDED = "color-contrast"  # by axe, over gradients and in drawings: see the next test
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious(lesson, theme):
     lesson.show_all()
     lesson.wear(theme)
-    lesson.page.evaluate(AXE)
-    found = lesson.page.evaluate(LOOK, [OURS, NOT_OURS])
-    assert found["readable"] > 100, "axe saw next to nothing: is something in front of the page?"
-    findings = found["violations"] + [entry for entry in found["incomplete"] if entry[0] != UNDECIDED]
-    serious = [entry for entry in findings if entry[1] in ("critical", "serious")]
-    assert not serious, "\n".join(["", *(" | ".join([lesson.name, theme, *entry]) for entry in serious)])
+    found = serious(lesson.page, OURS, NOT_OURS)
+    assert not found, "\n".join(["", *(" | ".join([lesson.name, theme, *entry]) for entry in found)])
 
 
 CONTRAST = """() => {

@@ -1,4 +1,5 @@
-"""Exported pages and slides, opened from the disk with no network: every picture, every formula, no error."""
+"""Exported pages and slides, opened from the disk with no network: every picture, every formula, no error;
+and what lives on them, though there is no kernel."""
 
 import re
 import shutil
@@ -8,10 +9,15 @@ import sys
 import make_handouts
 import nbformat
 import pytest
-from lab import NOTEBOOKS, need_chromium, running_chromium
+from axe import serious
+from lab import NOTEBOOKS, SECONDS, need_chromium, running_chromium
+from playwright.sync_api import expect
 
+# the first that asks for the pages waits till every lesson has run: that is none of its own time
+pytestmark = pytest.mark.timeout(600, func_only=True)
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
+MOST_BYTES = 6_000_000  # of a page
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 IMAGES = (
     "() => [...document.images].map((i) => (i.complete && i.naturalWidth > 0 ? 'shown' : i.src.slice(0, 80)))"
@@ -60,9 +66,18 @@ def starts(lesson: str, *kinds: str) -> int:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What the README's command writes."""
-    folder = tmp_path_factory.mktemp("handouts")
-    command = [sys.executable, make_handouts.__file__, folder]
-    said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    return written(tmp_path_factory.mktemp("handouts"))
+
+
+@pytest.fixture(scope="module")
+def pictures_alone(tmp_path_factory):
+    """What it writes when it is to run nothing."""
+    return written(tmp_path_factory.mktemp("still"), "--still")
+
+
+def written(folder, *options):
+    command = [sys.executable, make_handouts.__file__, folder, *options]
+    said = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=1800).stdout
     pages = [folder / f"{lesson}{ending}" for lesson in LESSONS for ending in (".html", ".slides.html")]
     assert said.splitlines() == [str(page) for page in pages]
     return folder
@@ -87,6 +102,10 @@ def read(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.goto(path.as_uri())
+        if page.locator("#attention-record").count():
+            alive = "fitted" if path.name.endswith(".slides.html") else "all"
+            page.locator(f"html[data-live={alive}]").wait_for(state="attached", timeout=60 * SECONDS)
+            expect(page.locator(".ah:not([data-frames])")).to_have_count(0, timeout=60 * SECONDS)
         return page
 
     yield open_file
@@ -217,3 +236,198 @@ def test_plain_nbconvert_shows_every_picture_too(converted, browser, lesson):
     assert page.evaluate(IMAGES) == ["shown"] * pictures(lesson)
     assert "Error displaying" not in page.locator("main").inner_text()
     context.close()
+
+
+# ---------------------------------------------------------------- without a kernel, and alive
+
+EXPLORERS = re.compile(r"(?!Prediction)\w+\(")  # a prediction is the kernel's to answer
+DRAWN = """(explorer) => [...explorer.querySelectorAll("canvas, svg, .ah-say, .ws-said, td, .ah-target")]
+    .map((node) => (node.toDataURL ? node.toDataURL() : node.getAttribute("aria-label") ?? node.innerHTML))
+    .join("\\n")"""
+
+
+def first_map(page):
+    """The first map of more than one row, in sight."""
+    for grid in page.locator(".attention-live .ah [role=grid]").all():
+        if int(grid.get_attribute("aria-rowcount")) > 1 and int(grid.get_attribute("aria-colcount")) > 1:
+            grid.scroll_into_view_if_needed()
+            return grid
+    raise AssertionError("there is no map")
+
+
+def words_of(grid) -> str:
+    return grid.evaluate("(grid) => grid.closest('.ah').querySelector('.ah-say').innerText")
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_explorer_and_every_map_lives(folder, read, lesson):
+    for ending in (".html", ".slides.html"):
+        path = folder / f"{lesson}{ending}"
+        assert path.stat().st_size <= MOST_BYTES
+        page = read(path)
+        shown = [
+            output["data"]["text/plain"]
+            for output in outputs(lesson, skipped=ending == ".html")
+            if "image/png" in output.get("data", {})
+        ]
+        wanted = sum(bool(EXPLORERS.match(text)) for text in shown)
+        assert page.locator(".attention-live").count() == wanted > 0
+        assert page.locator(".attention-live:not(:has([data-frames]))").count() == 0
+        hidden = page.locator(".attention-lives > img")
+        assert hidden.count() == wanted
+        assert hidden.evaluate_all("(all) => all.map((one) => one.checkVisibility())") == [False] * wanted
+
+
+@pytest.mark.parametrize("ending", [".html", ".slides.html"])
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_map_answers_to_pointer_keys_and_pins(folder, read, lesson, ending):
+    page = read(folder / f"{lesson}{ending}")
+    if ending == ".slides.html":
+        page.evaluate("""() => { // the slide of the first map
+            Reveal.configure({ transition: "none" });
+            const grids = [...document.querySelectorAll(".attention-live .ah [role=grid]")];
+            const many = (one) => ["row", "col"].every((way) => one.getAttribute(`aria-${way}count`) > 1);
+            const { h, v } = Reveal.getIndices(grids.find(many).closest("section"));
+            Reveal.slide(h, v, 99);
+        }""")
+        slide = page.evaluate("() => JSON.stringify(Reveal.getIndices())")
+    grid = first_map(page)
+    width, height = (grid.bounding_box()[side] for side in ("width", "height"))
+    grid.hover(position={"x": 2, "y": 2})
+    corner = words_of(grid)
+    grid.hover(position={"x": width - 2, "y": height - 2})
+    assert words_of(grid) != corner
+    grid.hover(position={"x": 2, "y": 2})
+    assert words_of(grid) == corner
+    grid.click(position={"x": 2, "y": 2})
+    pinned = grid.locator("[role=gridcell][aria-selected=true]")
+    expect(pinned.first).to_be_attached()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert words_of(grid) != corner
+    page.keyboard.press("Escape")  # frees the row
+    expect(pinned).to_have_count(0)
+    if ending == ".slides.html":
+        assert page.evaluate("() => JSON.stringify(Reveal.getIndices())") == slide
+        page.keyboard.press("Escape")  # leaves the map: arrows are the deck's again
+        page.keyboard.press("Space")
+        assert page.evaluate("() => JSON.stringify(Reveal.getIndices())") != slide
+
+
+NAMED = [  # in the text of the lesson
+    ("01_self_attention", "Temperature", ["ArrowLeft"] * 5),
+    ("03_positional_encoding", "Position", ["ArrowRight"] * 4),
+    ("03_positional_encoding", "Distance", ["ArrowRight"] * 4),
+]
+
+
+@pytest.mark.parametrize(("lesson", "name", "keys"), NAMED)
+def test_the_sliders_that_the_text_names_move_the_map_and_back(folder, read, lesson, name, keys):
+    page = read(folder / f"{lesson}.html")
+    slider = page.get_by_role("slider", name=name, exact=True).first
+    explorer = slider.locator("xpath=ancestor::*[contains(@class, 'attention-explorer')]")
+    stood, before = slider.input_value(), drawn(page, explorer)
+    slider.focus()
+    for key in keys:
+        page.keyboard.press(key)
+    expect(slider).not_to_have_value(stood)
+    assert drawn(page, explorer) != before
+    for key in keys:
+        page.keyboard.press({"ArrowLeft": "ArrowRight", "ArrowRight": "ArrowLeft"}[key])
+    expect(slider).to_have_value(stood)
+    assert drawn(page, explorer) == before
+
+
+def test_the_switches_that_lesson_2_names_change_the_output_and_back(folder, read):
+    page = read(folder / "02_multi_head_attention.html")
+    alone = page.get_by_role("button", name="only head 1").first
+    explorer = alone.locator("xpath=ancestor::*[contains(@class, 'attention-explorer')]")
+    before = drawn(page, explorer)
+    alone.click()
+    expect(explorer.locator(".ws-said")).to_contain_text("With head 1 alone the output changes")
+    assert drawn(page, explorer) != before
+    alone.click()
+    assert drawn(page, explorer) == before
+
+
+def drawn(page, explorer) -> str:
+    """All that it shows, once names of cells have followed."""
+    page.wait_for_timeout(1200)
+    return explorer.evaluate(DRAWN)
+
+
+def test_two_controls_move_together_and_a_word_says_where_one_goes_back(folder, read):
+    page = read(folder / "01_self_attention.html")
+    explorer = page.locator(".attention-explorer").first
+    slider = explorer.get_by_role("slider", name="Temperature")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    moved = slider.input_value()
+    explorer.get_by_role("button", name="causal").click()
+    expect(explorer.get_by_role("button", name="causal")).to_have_attribute("aria-pressed", "true")
+    expect(explorer.locator(".ah-masked").first).to_be_visible()
+    expect(slider).to_have_value(moved)
+    expect(explorer.locator(".attention-bank")).to_have_text("")
+
+
+def test_what_only_a_kernel_can_do_is_not_offered_or_says_so(folder, read):
+    page = read(folder / "01_self_attention.html")
+    for box in page.locator(".attention-live input[type=text]").all():
+        expect(box).to_be_disabled()
+    assert page.locator(".attention-live .ah-button:visible").count() == 0
+    plane = page.locator(".attention-explorer:has(.plane)").first
+    query = plane.locator(".plane-movable").first
+    place = query.get_attribute("aria-valuetext")
+    query.focus()
+    page.keyboard.press("ArrowRight")
+    expect(plane.locator(".attention-bank")).to_contain_text("This page has no kernel")
+    expect(query).to_have_attribute("aria-valuetext", place)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_axe_finds_nothing_serious_on_a_live_page(folder, read, lesson):
+    page = read(folder / f"{lesson}.html")
+    page.locator("details").evaluate_all("(all) => all.forEach((fold) => { fold.open = true; })")
+    page.set_viewport_size({"width": 1280, "height": page.evaluate("document.documentElement.scrollHeight")})
+    ours = [[".jp-OutputArea-output"], [".jp-RenderedMarkdown"]]
+    found = serious(page, ours, [[".jp-RenderedMarkdown pre span"]])  # the colours of syntax are nbconvert's
+    assert not found, "\n".join(["", *(" | ".join(entry) for entry in found)])
+
+
+def test_pictures_stand_where_no_script_runs_and_in_print(folder, browser):
+    path = folder / "01_self_attention.html"
+    scriptless = browser.new_context(offline=True, java_script_enabled=False)
+    page = scriptless.new_page()
+    page.goto(path.as_uri())
+    visible = page.locator("main img:visible")
+    assert visible.count() == pictures("01_self_attention")
+    scriptless.close()
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.locator("html[data-live=all]").wait_for(state="attached")
+    page.emulate_media(media="print")
+    assert page.locator("main img:visible").count() == pictures("01_self_attention")
+    assert page.locator(".attention-live:visible").count() == 0
+    context.close()
+
+
+def test_still_pages_hold_what_is_stored_and_nothing_else(pictures_alone):
+    for lesson in LESSONS:
+        text = (pictures_alone / f"{lesson}.html").read_text("utf-8")
+        assert text.count('src="data:image/png;base64,') == pictures(lesson)
+        assert "attention-record" not in text and "data-model" not in text
+
+
+def test_keys_of_a_control_turn_no_slide(folder, read):
+    page = read(folder / "01_self_attention.slides.html")
+    page.evaluate("""() => {
+        const { h, v } = Reveal.getIndices(document.querySelector(".attention-explorer").closest("section"));
+        Reveal.slide(h, v, 99);
+    }""")
+    slide = page.evaluate("() => JSON.stringify(Reveal.getIndices())")
+    causal = page.locator(".attention-explorer").first.get_by_role("button", name="causal")
+    causal.focus()
+    page.keyboard.press("Space")
+    expect(causal).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("() => JSON.stringify(Reveal.getIndices())") == slide

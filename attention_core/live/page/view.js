@@ -53,7 +53,7 @@ export function view(className, traits, build, { prompt = false } = {}) {
     const unthemed = onTheme(drawing.soon); // what follows from a theme's colours, such as the ink on a tint
     let width = 0;
     const resized = new ResizeObserver(() => {
-      if (root.clientWidth === width) return; // its height follows from what is drawn
+      if (!root.clientWidth || root.clientWidth === width) return; // out of sight, or: its height follows from what is drawn
       width = root.clientWidth;
       drawing.soon();
     });
