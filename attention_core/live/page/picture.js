@@ -33,6 +33,8 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
   const hatch = `pc-hatch-${Math.random().toString(36).slice(2)}`; // the page has a copy of this for each view
   /** @type {Place} */
   let cursor = { row: 0, column: 0 };
+  /** @type {number | null} */
+  let shownChosen = null;
   let made = ""; // what cells and tints were made for
   /** @type {Map<string, HTMLElement>} */
   const cells = new Map();
@@ -253,6 +255,10 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
     const scale = scaleOf(frame.size, root.clientWidth || LARGEST, frame.side);
     const making = JSON.stringify([frame.size, frame.grid, frame.by, scale]);
     if (making !== made) { make(frame, scale); made = making; }
+    if (frame.by === "cell" && frame.looker === null && frame.chosen !== null && frame.chosen !== shownChosen && !grid.contains(document.activeElement)) {
+      cursor = { row: Math.floor(frame.chosen / frame.grid[1]), column: frame.chosen % frame.grid[1] }; // it was chosen elsewhere
+    }
+    shownChosen = frame.chosen;
     paint(frame);
     frame.names.forEach((_, i) => {
       const { tint, hatched, dot, number } = marks[i];
