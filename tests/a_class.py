@@ -175,24 +175,24 @@ def good() -> list[Learner]:
     every = _with(chose(solved(FIRST), FIRST, choices), "def softmax(scores):\n    return 1 / 0", "summary")
     helper = "%precision 3\nimport torch.nn.functional as F\n\ndef helped(x):\n    return F.softmax(x, -1)"
     calls = started(
-        "def softmax(scores):\n    return helped(scores)",
+        "def softmax(scores):\n    return helped(scores / math.e * math.e)",
         causal_mask="def causal_mask(n)\n",
         attention="def my_attention(*all):\n    pass",
     )
     no_colon = "its cell stopped with SyntaxError: expected ':'"
     renamed = "its cell does not make scaled_dot_product_attention"
-    gone = _without(started(WRONG), "check-softmax", "check-causal-mask", "exercise-attention")
+    own = _with(_with(calls, helper, "exercise-softmax"), "1 / 0\nimport math", "exercise-softmax")
+    checks = ("check-softmax", "check-causal-mask")
+    gone = _without(started(WRONG), *checks, "exercise-attention", "exercise-hunt")
+    gone = _with(gone, "found = {}", "check-hunt")
     named = {
         "every bit, and more tried out below.ipynb": (every, _all(FIRST) | told),
         "Jürgen Groß (2).ipynb": (solved(THIRD), _all(THIRD)),
         "nothing done.ipynb": (deepcopy(_read(FIRST)), _all(FIRST, WAITS)),
         "=cmd().ipynb": (started(WRONG), _row("softmax-twice", attention=WAITS)),
         "<b>bold</b>.ipynb": (started(UNLISTED), _row("wrong")),
-        "with a helper.ipynb": (
-            _with(calls, helper, "exercise-softmax"),
-            _row(PASSED, no_colon, attention=renamed),
-        ),
-        "cells are gone.ipynb": (gone, _row("softmax-twice", attention="missing")),
+        "with a helper.ipynb": (own, _row(PASSED, no_colon, attention=renamed)),
+        "cells are gone.ipynb": (gone, _row("softmax-twice", attention="missing", hunt=WAITS)),
     }
     return [Learner(name, hands_in(book), "", columns) for name, (book, columns) in named.items()]
 

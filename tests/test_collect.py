@@ -144,7 +144,7 @@ def test_bars_are_as_long_as_what_they_count():
 
 
 def test_the_same_folder_gives_the_same_bytes(tmp_path):
-    guess = 'def softmax(scores):\n    raise ValueError(f"{object()} {__import__("os").getcwd()}")'
+    guess = "import os\n\ndef softmax(scores):\n    raise ValueError(f'{object()} {os.getcwd()}')"
     dice = "f'{torch.rand(1)} {random.random()}'"
     random = f"import random, torch\n\ndef causal_mask(n):\n    raise ValueError({dice})"
     learners = [
@@ -159,7 +159,8 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path):
         assert collect(tmp_path, "--predictions").returncode == 0
         every.append([(tmp_path / name).read_bytes() for name in OUTPUTS])
     assert every[0] == every[1]
-    assert {*table(tmp_path)} == {"a", "b"}
+    rows = table(tmp_path)
+    assert {*rows} == {"a", "b"} and rows["a"]["01 softmax"].endswith("ValueError: <object object at 0x…> .")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.ipynb", "b.ipynb", *OUTPUTS])
 
 
@@ -346,3 +347,13 @@ def test_what_cannot_be_is_said_before_anything_is_written(options, said, tmp_pa
         command.main()
     assert said in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]
+
+
+def test_who_stops_it_gets_no_table(tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["collect", str(tmp_path)])
+    monkeypatch.setattr(command, "collect", stopped)
+    assert command.main() == 130
+    assert capsys.readouterr().err == "Stopped: nothing was written.\n" and not [*tmp_path.iterdir()]

@@ -16,6 +16,7 @@ _FOREIGN = "it belongs to no lesson"
 _BEGUN = "Notebooks to collect: {n}"
 _DONE = "Notebooks collected: {read}. Files that could not be: {unread}. See {pages}."
 _NO_MEMORY = "Memory was not limited: this system does not offer it."
+_STOPPED = "Stopped: nothing was written."
 _BAR = 30  # letters
 _LEAST = 512  # megabytes: torch alone takes half of it
 
@@ -100,7 +101,11 @@ def main() -> int:
         every = lessons(given.lessons)
     except ValueError as problem:
         parser.error(str(problem))
-    rows = collect(given.folder, every, judges, _progress)
+    try:
+        rows = collect(given.folder, every, judges, _progress)
+    except KeyboardInterrupt:  # the processes are ended
+        print(_STOPPED, file=sys.stderr)
+        return 130
     pages = {
         "collected.csv": "\ufeff" + table.as_csv(rows),  # the mark tells Excel that it is UTF-8
         "collected.html": drawn.as_page(rows, judges.limits, judges.limited),
