@@ -88,9 +88,7 @@ class Judges:
     def _whatever_happens(self, lesson: Lesson, book: Book) -> dict[str, Verdict]:
         try:
             return self.verdicts(lesson, book)
-        except (
-            Exception
-        ) as error:  # a mistake of ours, or of the machine's, costs a row as well, not the table
+        except Exception as error:  # a mistake of ours costs a row as well, not the table
             said = one_line(_FAILED.format(kind=type(error).__name__, message=error))
             return {task.name: Verdict("error", None, said) for task in lesson.tasks}
 
@@ -116,9 +114,10 @@ class Judges:
         names = [task.name for task in tasks]  # what is told may be of any kind, so no set
         for line in lines:
             self.limited &= line.get("limited", True) is not False
-            if line.get("begun") in names and isinstance(line.get("at"), float):
+            new = line.get("begun") in names and line["begun"] not in found
+            if new and isinstance(line.get("at"), float):
                 asked, at = line["begun"], line["at"]
-            if line.get("judged") == asked and asked not in found and (verdict := _verdict(line)):
+            if asked and line.get("judged") == asked and (verdict := _verdict(line)):
                 found[asked], asked = verdict, None
         if asked:
             said = _LATE.format(seconds=self.limits.each) if now - at >= self.limits.each else _ENDED
