@@ -1,7 +1,6 @@
 """The folded solutions, pasted into the stubs: every check passes, so that no solution can rot."""
 
 import re
-import symtable
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+
+from attention_core.practice.collect.cells import needed
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,6 +33,12 @@ def read(name: str) -> NotebookNode:
 
 def cell_named(book: NotebookNode, name: str) -> NotebookNode:
     return next(cell for cell in book.cells if cell.id == name)
+
+
+def solution(book: NotebookNode, exercise: str) -> str:
+    """The one piece of code in an exercise's folded solution."""
+    (code,) = _CODE.findall(cell_named(book, f"solution-{exercise}").source)
+    return code
 
 
 # What a notebook before may have left in the kernel: its names, and whatever our own modules remember.
@@ -95,8 +102,8 @@ def test_the_folded_solutions_pass_every_check(name, run):
     for exercise in exercises(book):
         stub = cell_named(book, f"exercise-{exercise}")
         assert "..." in stub.source, f"{exercise} is not a stub"
-        (stub.source,) = _CODE.findall(cell_named(book, f"solution-{exercise}").source)
-    book.cells = needed(book, [f"check-{exercise}" for exercise in exercises(book)])
+        stub.source = solution(book, exercise)
+    book.cells = needed(book.cells, [f"check-{exercise}" for exercise in exercises(book)])
     run(book)
     said = {}
     for exercise in exercises(book):
@@ -110,28 +117,6 @@ def shorten(book: NotebookNode) -> None:
     for cell in book.cells:
         if cell.cell_type == "code":
             cell.source = re.sub(r"(batches\(|five\(many=)\d\d\d", r"\g<1>2", cell.source)
-
-
-def needed(book: NotebookNode, names: list[str]) -> list[NotebookNode]:
-    """These cells, and all before them that bind a name which they, or what they need, read.
-
-    The whole lesson runs with its solutions in tests/browser/test_lessons.py.
-    """
-    kept, wanted = [], set()
-    for cell in reversed([cell for cell in book.cells if cell.cell_type == "code"]):
-        top = symtable.symtable(cell.source, cell.id, "exec")
-        binds = {one.get_name() for one in top.get_symbols() if one.is_assigned() or one.is_imported()}
-        if cell.id in names or binds & wanted:
-            kept.insert(0, cell)
-            wanted = (wanted - binds) | globals_of(top)
-    return kept
-
-
-def globals_of(table: symtable.SymbolTable) -> set[str]:
-    """The names of the notebook that this code reads, functions and all."""
-    top = table.get_type() == "module"
-    own = {one.get_name() for one in table.get_symbols() if one.is_referenced() and (top or one.is_global())}
-    return own.union(*map(globals_of, table.get_children()))
 
 
 @pytest.mark.parametrize("name", LESSONS)
@@ -256,7 +241,7 @@ def test_a_dared_look_up_that_cannot_be_trained_is_said_in_words(how, run):
         book, "exercise-look-up"
     ).source = f"def look_up(states, memory, allowed=None):\n    {TRIED[how]}"
     shorten(book)
-    book.cells = needed(book, ["dare-look-up"])
+    book.cells = needed(book.cells, ["dare-look-up"])
     run(book)
     result = cell_named(book, "dare-look-up").outputs[-1]
     assert result.data["text/plain"].startswith("✗ look-up")
@@ -273,7 +258,7 @@ def test_the_page_goes_on_with_an_answer_in_a_style_of_its_own(style, run):
         if cell.cell_type == "code":
             cell.source = re.sub(r"batches\(\d\d\d", "batches(20", cell.source)  # enough to go through it
             cell.source = cell.source.replace("range(200)", "range(20)").replace("steps=200", "steps=2")
-    book.cells = needed(book, [asked])
+    book.cells = needed(book.cells, [asked])
     run(book)
     outputs = cell_named(book, asked).outputs
     assert said in "".join(output.get("text", "") for output in outputs), outputs
@@ -439,7 +424,7 @@ def test_an_answer_that_breaks_things_leaves_the_lesson_as_it_was(how, run):
     cell_named(book, f"exercise-{exercise}").source = answer
     shorten(book)
     cell_named(book, asked).source += f"\nprint('it holds:', {holds})"
-    book.cells = needed(book, [asked])
+    book.cells = needed(book.cells, [asked])
     run(book)
     outputs = cell_named(book, asked).outputs
     assert "it holds: True" in "".join(output.get("text", "") for output in outputs), outputs
@@ -458,7 +443,7 @@ def test_nothing_is_revealed_after_trainings_of_two_steps(lesson, run):
     book = read(lesson)
     shorten(book)
     names = [f"reveal-{what}" for what in REVEALED[lesson]]
-    book.cells = needed(book, names)
+    book.cells = needed(book.cells, names)
     run(book)
     for name in names:
         said = cell_named(book, name).outputs[-1].data["text/plain"]

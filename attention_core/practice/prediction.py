@@ -205,7 +205,7 @@ def recorded(text: str) -> list[dict]:
     for line in text.splitlines():
         try:
             what = json.loads(line.removeprefix(RECORD)) if line.startswith(RECORD) else None
-        except ValueError:  # a sentence that begins with the same word
+        except (ValueError, RecursionError):  # a sentence that begins with the same word
             continue
         if isinstance(what, dict) and {*what} == {"question", "chosen", "computed", "right"}:
             found.append(what)

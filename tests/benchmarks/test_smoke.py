@@ -91,6 +91,13 @@ def test_the_memory_of_a_lesson_is_measured_with_the_servers():
     assert verdict.startswith("met   ")
 
 
+def test_the_benchmark_of_a_collected_class_fills_its_table():
+    figures, verdicts = smoke("collected_class.py").split("\n\n")
+    handed_in, wrong, *seconds = (numbers(line)[0] for line in figures.splitlines())
+    assert (handed_in, wrong) == (3, 0) and len(seconds) == 2 and min(seconds) > 0
+    assert len(re.findall(r"^(?:met   |MISSED) ", verdicts, re.MULTILINE)) == 2
+
+
 # ---------------------------------------------------------------- from far away
 
 
