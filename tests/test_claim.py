@@ -165,6 +165,9 @@ def forgets(weights, tokens):
     return None
 
 
+in_a_line = lambda weights, tokens: weights[0, 0] if "Anna" in tokens else None  # noqa: E731
+
+
 class Nowhere:
     def __call__(self, weights, tokens):
         return weights[0, 0] if "Anna" in tokens else None
@@ -193,7 +196,7 @@ REFUSED = [
             "None for all 30 sentences: nothing to show in any of them; tokens are lower",
             score,
         )
-        for score in (upper, Nowhere(), lambda w, tokens: w[0, 0] if "Anna" in tokens else None)
+        for score in (upper, in_a_line, Nowhere(), lambda w, tokens: w[0, 0] if "Anna" in tokens else None)
     ),
     ("too-few", "on 1 of 30 sentences only", snow_only),
 ]
