@@ -63,7 +63,7 @@ def test_there_are_enough_sentences_of_each_kind_and_none_twice():
 
 @pytest.mark.parametrize(
     "layer, head, score",
-    [(0, 2, previous), (1, 8, following), (1, 3, agrees), (2, 9, same_noun), (4, 5, sink)],
+    [(0, 2, previous), (1, 8, following), (1, 3, agrees), (2, 4, agrees), (2, 9, same_noun), (4, 5, sink)],
 )
 def test_what_is_known_of_a_head_holds(layer, head, score):
     result = check.claim(layer, head, score)
@@ -80,12 +80,15 @@ def test_what_is_known_of_a_head_holds(layer, head, score):
         (5, 4, agrees, "no-better-than-shuffled"),  # one sentence's luck
         (2, 9, same_word, "no-better-than-shuffled"),  # of nouns only: not of “the”
         (1, 8, sharpness, "no-better-than-shuffled"),  # which does not say where it looks
+        (2, 0, sink, "not-only-this-head"),
+        (1, 0, sink, "not-only-this-head"),
+        (3, 3, sink, "not-only-this-head"),
     ],
 )
 def test_what_holds_no_better_than_elsewhere_is_told_so(layer, head, score, bug):
     result = check.claim(layer, head, score)
     assert (result.status, result.bug) == ("wrong", bug), result
-    assert says(layer, head, score)["shuffled maps"] == (bug == "no-better-than-others")
+    assert says(layer, head, score)["shuffled maps"] == (bug != "no-better-than-shuffled")
 
 
 def test_the_numbers_are_those_of_the_maps():
@@ -118,6 +121,26 @@ def test_a_head_that_is_better_in_all_but_one_too_many_does_not_hold():
         assert bool(_verdict(scores, shuffled, 0, 1)) == (wins == least_of(n))
 
 
+def test_what_many_heads_do_is_no_claim_about_one():
+    result = check.claim(2, 0, sink)
+    own = torch.stack([weights[..., 0].mean(-1) for weights, _ in _unseen()]).mean(0).flatten()
+    others = int((own > own[24]).sum())
+    assert result.headline.startswith(f"so do {others} others, as much or more")
+    assert f"its place is {others + 1} of 72" in repr(result) and "the best 7 of 72" in repr(result)
+
+
+@pytest.mark.parametrize("as_much, place", [(6, 7), (7, 8)])
+def test_the_best_tenth_has_its_place_and_a_tie_counts_against_it(as_much, place):
+    scores = torch.full((12, 6, 12), 0.1)
+    scores.flatten(1)[:, : as_much + 1] = 0.5
+    result = _verdict(scores, torch.zeros(12), 0, 0)
+    assert result.bug == (None if place <= 7 else "not-only-this-head")
+    assert f"its place is {place} of 72" in result.evidence[1].evidence
+    assert result.evidence[1].holds == (place <= 7) and result.evidence[2].holds
+    if not result:
+        assert result.headline.startswith("so do 7 others")
+
+
 def test_as_much_as_elsewhere_is_not_more():
     alike, less = torch.full((12, 1, 2), 0.5), torch.zeros(12)
     assert _verdict(alike, less, 0, 1).bug == "no-better-than-others"
@@ -126,6 +149,28 @@ def test_as_much_as_elsewhere_is_not_more():
 
 def snow_only(weights, tokens):
     return weights[0, 0] if "snow" in tokens else None
+
+
+def upper(weights, tokens):
+    if "Anna" in tokens:
+        return weights[0, 0]
+    return None
+
+
+def forgets(weights, tokens):
+    def inner():
+        return 1
+
+    score = weights[0, 0] * inner()  # noqa: F841
+    return None
+
+
+in_a_line = lambda weights, tokens: weights[0, 0] if "Anna" in tokens else None  # noqa: E731
+
+
+class Nowhere:
+    def __call__(self, weights, tokens):
+        return weights[0, 0] if "Anna" in tokens else None
 
 
 CALLS = iter(range(10**9))
@@ -144,6 +189,15 @@ REFUSED = [
     ("wrong-signature", "(weights, tokens)", lambda weights: 0.5),
     ("not-a-function", "this is a float", 0.5),
     ("no-return", "returns nothing", lambda weights, tokens: print(end="")),
+    ("no-return", "returns nothing", forgets),
+    *(
+        (
+            "nothing-to-show",
+            "None for all 30 sentences: nothing to show in any of them; tokens are lower",
+            score,
+        )
+        for score in (upper, in_a_line, Nowhere(), lambda w, tokens: w[0, 0] if "Anna" in tokens else None)
+    ),
     ("too-few", "on 1 of 30 sentences only", snow_only),
 ]
 

@@ -1,5 +1,7 @@
 """The explorer of sentences nearest in meaning: by whom, in which order, and what it refuses."""
 
+import weakref
+
 import pytest
 import torch
 import traitlets
@@ -86,11 +88,16 @@ def test_the_listed_ones_are_encoded_once_until_it_is_told_of_a_change():
             "Its vectors hold NaN or ∞.",
         ),
         (lambda sentences: 1 / 0, "ZeroDivisionError"),
+        (
+            lambda sentences: torch.ones(len(sentences), 2 + len(sentences)),
+            "The vector of what is typed has 3 numbers, those of the list have 5: as many are needed.",
+        ),
     ],
 )
 def test_what_an_encoder_does_wrong_is_said_in_the_maps_place(encode, said):
     explorer = NearestExplorer(encode, LIST, "red")
     assert said in explorer.heatmap.message and explorer.weights is None and explorer.order is None
+    assert explorer.names == ("meaning", "shared words") == tuple(explorer.controls["by"].options)
     explorer.encode = by_table
     assert explorer.order == (0, 1, 2) and not explorer.heatmap.message
 
@@ -99,9 +106,70 @@ def test_nothing_typed_and_nothing_listed():
     explorer = NearestExplorer(by_table, LIST, "red")
     explorer.sentence = "  "
     assert explorer.heatmap.message == "Type a sentence." and explorer.cosines is None
+    assert explorer.names == ("meaning", "shared words")  # what can be chosen stays
+    assert tuple(explorer.controls["by"].options) == explorer.names and explorer.controls["by"].index == 0
+    explorer.controls["by"].index = 1
+    assert explorer.by == "shared words"
     with pytest.raises(traitlets.TraitError):
         explorer.sentences = []
     assert explorer.sentences == LIST
+
+
+def test_an_encoder_may_write_into_its_list():
+    def empties(sentences):
+        rows = by_table(sentences)
+        sentences.clear()
+        return rows
+
+    explorer = NearestExplorer(empties, LIST, "red")
+    assert explorer.order == (0, 1, 2) and explorer.sentences == LIST and not explorer.heatmap.message
+
+
+def test_another_function_in_the_same_place_is_another_one():
+    explorer = NearestExplorer(by_table, LIST, "red")
+    kept = weakref.ref(made := lambda sentences: by_table(sentences))
+    explorer.encode = made
+    explorer.encode, made = by_table, None
+    explorer.by = "shared words"
+    explorer.by = "meaning"
+    assert kept() is None  # only the one whose rows are there is kept
+    explorer.rivals = {"other": (first := lambda sentences: by_table(sentences))}
+    explorer.by = "other"
+    there = weakref.ref(first)
+    first = None
+    explorer.by = "meaning"
+    explorer.rivals = {"other": lambda sentences: -by_table(sentences)}
+    assert there() is not None, "kept as long as its rows are: no other can come to have its id"
+    explorer.by = "other"
+    assert explorer.order == (0, 1, 2) and there() is None
+
+
+def test_a_rival_has_a_name_of_its_own():
+    with pytest.raises(traitlets.TraitError, match="a rival cannot be called 'meaning'"):
+        NearestExplorer(by_table, LIST, "red", rivals={"meaning": shared_words})
+    explorer = NearestExplorer(by_table, LIST, "red")
+    with pytest.raises(traitlets.TraitError, match="that is what encode is called"):
+        explorer.rivals = {"meaning": shared_words}
+    assert explorer.names == ("meaning", "shared words")
+    explorer = NearestExplorer(sentences=LIST, rivals={"meaning": by_table})
+    with pytest.raises(traitlets.TraitError, match="a rival cannot be called 'meaning'"):
+        explorer.encode = by_table
+    assert explorer.encode is shared_letters and explorer.names == ("shared letters", "meaning")
+
+
+def test_update_sees_a_rival_that_was_put_into_the_dict():
+    explorer = NearestExplorer(by_table, LIST, "red", rivals={})
+    explorer.rivals["mine"] = by_table
+    explorer.update()
+    assert explorer.names == ("meaning", "mine")
+
+
+def test_long_sentences_are_cut_beside_the_map_and_whole_above():
+    long = "the sea " * 10
+    explorer = NearestExplorer(lambda sentences: torch.ones(len(sentences), 1), [long, "x" * 60], long + "!")
+    labels = explorer.heatmap.map.keys
+    assert labels == (long[:59] + "…", long[:59] + "…", "x" * 60) == explorer.heatmap.map.queries
+    assert explorer.nearest.content.words[0] == long
 
 
 def test_its_still_picture_names_the_sentence_and_the_nearest():

@@ -1,5 +1,6 @@
 """The maps of a whole model, in whatever form people have them: taken as they are, and seen all at once."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,12 +11,14 @@ from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
 from attention_core._calling import Failed, call
-from attention_core._saying import a
+from attention_core._saying import SENTENCES, a
 from attention_core.live import brought, still
 from attention_core.live.remarks import Unusable, instead
 
 MOST_HEADS = 1024  # of all layers: of more none could be chosen
 _WRITE = {5: ": pick one sequence, {name}[:, 0]", 3: ": of one layer, write [{name}]"}  # by dimensions
+_BOTH = "again: return (maps, norms), as norms were given"
+_SCORES = {**SENTENCES, "no number": "it gives {got}, no number; for nothing to show give None"}
 TILE, SIDE = 48, 396  # pixels: the largest side of a small map, and of all of them
 
 
@@ -111,7 +114,7 @@ def asked(have: Taken, again, struck: int) -> Taken:
     try:
         with torch.no_grad():
             answer = call(again, without(struck, len(have.keys)), quiet=False).answer
-        maps, norms = answer if have.norms else (answer, None)
+        maps, norms = _both(answer, have) if have.norms else (answer, None)
         anew = taken(maps, have.queries, have.keys, norms)
     except (Failed, ValueError, TypeError) as problem:
         raise Unusable("again: {why}", why=instead(problem)) from problem
@@ -120,22 +123,40 @@ def asked(have: Taken, again, struck: int) -> Taken:
     return anew
 
 
+def _both(answer, have: Taken) -> tuple:
+    """Maps and norms. Raises: Unusable, for maps alone, also where they are two layers."""
+    two = isinstance(answer, tuple | list) and len(answer) == 2
+    try:
+        alone = not two or Layers(answer).shape == have.weights.shape
+    except (ValueError, TypeError):  # as two things, each of several layers, are no layers
+        alone = False
+    if alone:
+        raise Unusable(_BOTH)
+    return tuple(answer)
+
+
 def scored(have: Taken, score) -> Tensor:
-    """Of every head, `(layers, heads)`. Raises: Unusable."""
+    """Of every head, `(layers, heads)`; NaN where it has nothing to show, None. Raises: Unusable."""
     layers, heads, *_ = have.weights.shape
     scores = torch.zeros(layers, heads)
-    tokens = list(have.queries)
 
     def every() -> None:
         for i in range(layers):
             for j in range(heads):
-                scores[i, j] = float(score(have.weights.of(i, j), tokens))
+                scores[i, j] = _number(score(have.weights.of(i, j), [*have.queries]))
 
     try:
         call(every, quiet=False)
     except Failed as problem:
-        raise Unusable("score: {why}", why=instead(problem)) from problem
+        raise Unusable("score: {why}", why=instead(problem, _SCORES)) from problem
     return scores
+
+
+def _number(made) -> float:
+    try:
+        return math.nan if made is None else float(made)
+    except (TypeError, ValueError, RuntimeError):
+        raise Failed("no number", got=made) from None
 
 
 def order(scores: Tensor | None) -> list[int]:

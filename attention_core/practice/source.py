@@ -64,6 +64,34 @@ def cuts(answer) -> bool:
     return bool(re.search(CUT, written)) or any(map(_decorated, functions(answer)))
 
 
+def returns(answer) -> bool | None:
+    """Whether any of its lines returns something that is not None; None if the source is not known.
+
+    Of a `lambda`, what it calls to print is nothing.
+    """
+    function = next(iter(functions(answer)), None)
+    try:
+        every = ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    except (OSError, TypeError, SyntaxError):  # a lambda out of the middle of a call
+        return None
+    name = getattr(function, "__name__", "")
+    for node in every:
+        if isinstance(node, ast.Lambda) and name == "<lambda>":
+            return not (isinstance(node.body, ast.Call) and ast.unparse(node.body.func) == "print")
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return any(x.value is not None and ast.unparse(x.value) != "None" for x in _returns(node))
+    return None
+
+
+def _returns(node: ast.AST) -> Iterator[ast.Return]:
+    """Those of a function itself, not of functions within it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Return):
+            yield child
+        elif not isinstance(child, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            yield from _returns(child)
+
+
 def _decorated(function: Callable) -> bool:
     try:
         above = itertools.takewhile(

@@ -21,7 +21,11 @@ def again(allowed):
     return MAPS * 0.5, NORMS
 
 whole = ModelExplorer(MAPS, TOKENS, norms=NORMS, again=again, score=diagonal)
-whole"""
+whole""",
+    """from attention_core.live import NearestExplorer
+
+near = NearestExplorer()
+near""",
 ]
 
 
@@ -30,7 +34,7 @@ class Whole:
 
     def __init__(self, notebook: Notebook):
         self.notebook, self.page = notebook, notebook.page
-        self.box = notebook.widget(".attention-explorer")
+        self.box = notebook.widget(".attention-explorer:has(.pc)")
         self.maps, self.opened = self.box.locator(".pc-grid"), self.box.locator(".ah")
         self.title, self.said = self.opened.locator(".ah-title"), self.box.locator(".ws")
 
@@ -76,6 +80,27 @@ def test_the_small_maps_are_not_sent_again_when_another_one_is_opened(whole):
     whole.box.get_by_role("button", name="next by score").click()
     expect(whole.title).not_to_have_text("Layer 0, head 0")
     until(lambda: whole.read("set(sent)"), lambda sent: sent == "{'_frame'}")
+
+
+def test_the_line_under_the_small_maps_names_the_one_that_is_open(whole):
+    under = whole.box.locator(".pc-here")
+    expect(under).to_contain_text("layer 0, head 0")
+    whole.box.get_by_role("button", name="next by score").click()
+    opened = until(lambda: whole.read("whole.layer, whole.head"), lambda at: at != "0 0")
+    expect(under).to_contain_text("layer {}, head {}".format(*opened.split()))
+    whole.notebook.execute("whole.layer, whole.head = 2, 0")
+    expect(whole.title).to_have_text("Layer 2, head 0")
+    expect(under).to_contain_text("layer 2, head 0")
+
+
+def test_what_is_nearest_is_seen_in_the_strip_and_not_beside_the_map(whole):
+    box = whole.notebook.widget(".attention-nearest")
+    words = box.locator(".ws .ah-word")
+    expect(words).to_have_count(2)  # with the others it shares nothing
+    for word in words.all():
+        expect(word).to_be_visible()
+    expect(words.first).to_contain_text("A kitten naps on the couch.")
+    expect(box.locator(".ah > .ah-words")).to_be_hidden()
 
 
 def test_a_struck_token_is_hatched_and_the_model_is_asked(whole):

@@ -1,6 +1,7 @@
 """All layers and heads of a model at a glance, and one of them opened."""
 
 import math
+import textwrap
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -10,6 +11,7 @@ import traitlets
 from torch import Tensor
 
 from attention_core import words
+from attention_core._calling import Failed, noted
 from attention_core.live import still
 from attention_core.live.controls import button, choice, declared, pick, whole
 from attention_core.live.explorer import Explorer
@@ -18,6 +20,7 @@ from attention_core.live.layers import SIDE, Layers, Taken, asked, order, scored
 from attention_core.live.map import AttentionMap
 from attention_core.live.picture import Picture, Pixels
 from attention_core.live.reading import Reading
+from attention_core.live.remarks import Unusable, instead
 from attention_core.live.strip import Strip, Words
 from attention_core.masks import causal_mask
 from attention_core.transformer import TinyTransformer
@@ -43,6 +46,8 @@ _HINT = "A click, or Enter, opens a head."
 _MOST = "On average this head looks most at “{token}”: **{share}** of a row."
 _SENT_MOST = "On average what this head sends comes most from “{token}”: **{share}** of a row."
 _SCORED = "{most} Its score is **{score}**, the {place} of {n}; the best:"
+_NO_SCORE = "{most} The score has nothing to show here; the best:"
+_NO_SCORES = "{most} The score has nothing to show in any head."
 _ONLY_HERE = (
     "“{token}” is struck out of this map alone: its weights went to the others, in proportion. What the "
     "layers would make of it only the model can say: give again=…"
@@ -61,11 +66,13 @@ class ModelExplorer(Explorer):
         again: `again(allowed) -> maps`, or `(maps, norms)` where norms are given: asks the model anew, with
             `allowed (n_k,)`, boolean, False for a token that is struck out.
         score: `score(weights, tokens) -> number`, of one map `(n_q, n_k)`: from 0 to 1, by which heads are
-            sorted.
+            sorted; None or NaN for a head that has nothing to show. Where it fails the maps stay, and why is
+            said above the one that is opened.
 
     Traits, each of which can be set and observed: all of the above, keys as `key_tokens`; `layer` and `head`,
     the one that is opened; `shows`, "weights" or "norms"; `struck`, the number of a token, or None. To be
-    read, None while nothing can be shown: `weights (n_q, n_k)`, of the opened head; `scores (layers, heads)`.
+    read: `size`, layers and heads, and `labels`, of rows and of columns, which stay while nothing can be
+    shown; None then: `weights (n_q, n_k)`, of the opened head; `scores (layers, heads)`.
 
     Raises: ValueError for maps or labels that cannot be shown, with what to write instead;
     traitlets.TraitError for a layer, head or token that there is not; the old value stays.
@@ -89,12 +96,13 @@ class ModelExplorer(Explorer):
     norms = traitlets.Any(None, allow_none=True)
     again = traitlets.Callable(None, allow_none=True)
     score = traitlets.Callable(None, allow_none=True)
-    size = traitlets.Any((1, 1)).tag(computed=True)
-    labels = traitlets.Any(((), ())).tag(computed=True)
+    size = traitlets.Any((1, 1))
+    labels = traitlets.Any(((), ()))
     scores = traitlets.Any(None, allow_none=True).tag(computed=True)
 
     def __init__(self, maps=None, tokens=None, *, keys=None, **traits):
         self._kept: dict[str, tuple] = {}
+        self._walking = False  # whether the opened head is one that `next_best` came to
         if maps is None:
             maps, tokens = _untrained(words.split("the cat sat on the mat because it was tired"))
         taken(maps, tokens, keys, traits.get("norms"))  # a refusal reaches who wrote it
@@ -142,6 +150,8 @@ class ModelExplorer(Explorer):
         return value
 
     def settle(self, name: str | None) -> None:
+        if name not in ("shows", "struck"):
+            self._walking = False
         if have := self._taken_or_none():
             # what there is to choose from, before a control is moved there
             layers, heads, *_ = have.weights.shape
@@ -170,7 +180,7 @@ class ModelExplorer(Explorer):
                 shown = shared_out(shown * allowed, shown.sum(-1, keepdim=True))
         if sent:
             shown = shared_out(shown, torch.ones(len(shown), 1))
-        scores = self._scores(have, score)
+        scores, failed = self._scores(have, score)
         named = [f"layer {i}, head {j}" for i in range(layers) for j in range(heads)]
         first = order(scores)[:BEST]
         best = {named[i]: float(scores.flatten()[i]) for i in first}
@@ -178,10 +188,8 @@ class ModelExplorer(Explorer):
         most = (_SENT_MOST if sent else _MOST).format(
             token=have.keys[int(means.argmax())], share=still.two(float(means.max()))
         )
-        told = most if scores is None else _SCORED.format(
-            most=most, score=still.two(float(scores[layer, head])), n=len(named),
-            place=_nth(int((scores > scores[layer, head]).sum()) + 1),
-        )  # fmt: skip
+        told = most if scores is None else _placed(scores, layer, head, most)
+        alone = _ONLY_HERE.format(token=have.keys[struck]) if alone else ""
         said = _AT_A_GLANCE.format(layers=layers, heads=heads)
         return {
             "seen": Pixels(
@@ -192,9 +200,9 @@ class ModelExplorer(Explorer):
                 shown, have.queries, have.keys, allowed=allowed, reading=SENT if sent else None
             ),
             "title": f"Layer {layer}, head {head}",
-            "message": _ONLY_HERE.format(token=have.keys[struck]) if alone else "",
+            "message": "\n".join(filter(None, (failed, alone))),
             "best": Words(told, [*best], [*best.values()]),
-            "scores": scores, "size": (layers, heads), "labels": (have.queries, have.keys),
+            "scores": scores,
         }  # fmt: skip
 
     def facts(self) -> str:
@@ -209,14 +217,19 @@ class ModelExplorer(Explorer):
         """All heads, the opened one, and what is said."""
         if self.weights is None:
             return super().figure()
-        figure = still.blank(9.4, 4.4)
+        best = self.best.content
+        named = [f"{name}: {still.two(x)}" for name, x in zip(best.words, best.shares, strict=True)]
+        named = "; ".join(name.replace(" ", "\N{NO-BREAK SPACE}") for name in named)
+        said = [*self.heatmap.message.splitlines(), f"{best.plain} {named}", still.caption(self.heatmap.map)]
+        lines = [line for one in said for line in textwrap.wrap(one, 130)]
+        figure = still.blank(9.4, 4.2 + 0.16 * len(lines))
         left, right = figure.subfigures(1, 2, width_ratios=(0.44, 0.56))
         self.seen.draw(left.subplots())
-        left.suptitle(self.seen.content.said.replace("**", ""), fontsize=9, parse_math=False)
+        title = textwrap.fill(self.seen.content.said.replace("**", ""), 48)
+        left.suptitle(title, fontsize=9, parse_math=False)
         still.draw_alone(right.subplots(), self.heatmap.map, (4.4, 3.2))
         right.suptitle(self.heatmap.title, fontsize=10, parse_math=False)
-        lines = [self.heatmap.message, self.best.content.plain, still.caption(self.heatmap.map)]
-        figure.supxlabel("\n".join(filter(None, lines)), fontsize=8, color=still.QUIET, parse_math=False)
+        figure.supxlabel("\n".join(lines), fontsize=8, color=still.QUIET, parse_math=False)
         return figure
 
     # ---- the hand
@@ -227,10 +240,14 @@ class ModelExplorer(Explorer):
 
     @button("next by score")
     def next_best(self) -> None:
-        """The head that comes next when they are sorted by the score; from the last one, the first."""
+        """The head with the best score, or the second where that one is open; pressed again, the one that
+        comes next, and from the last one, the first. After a new score, or once a head was opened in another
+        way, it begins with the best."""
         if every := order(self.scores):
             here = self.layer * self.size[1] + self.head
-            self._chosen(every[(every.index(here) + 1) % len(every)] if here in every else every[0])
+            on = here in every and (self._walking or here == every[0])
+            self._chosen(every[(every.index(here) + 1) % len(every)] if on else every[0])
+            self._walking = True
 
     # ---- taken once for what was given
 
@@ -245,6 +262,9 @@ class ModelExplorer(Explorer):
             try:
                 made = make()
             except Exception as problem:
+                late = problem.__cause__
+                if noted.get() is not None and isinstance(late, Failed) and late.what == "too long":
+                    raise late from None  # the time of frames made beforehand was over, not its own
                 made = problem
             self._kept[name] = kept = (of, made)
         if isinstance(kept[1], Exception):
@@ -253,6 +273,8 @@ class ModelExplorer(Explorer):
 
     def update(self) -> None:
         self._kept = {}  # maps may have been written into, functions may have learned
+        with self.together():
+            self.settle(None)
         super().update()
 
     def _taken(self) -> "Taken":
@@ -278,10 +300,23 @@ class ModelExplorer(Explorer):
     def _tiles(self, of: Layers, again, struck: int | None) -> np.ndarray:
         return self._once("tiles", (of,), of.tiles)
 
-    def _scores(self, taken: "Taken", score) -> Tensor | None:
+    def _scores(self, taken: "Taken", score) -> tuple[Tensor | None, str]:
+        """Of all heads, if they can be scored; and what is said where that fails."""
         if score is None:
-            return None
-        return self._once("scores", (taken, score), lambda: scored(taken, score))
+            return None, ""
+        try:
+            return self._once("scores", (taken, score), lambda: scored(taken, score)), ""
+        except Unusable as problem:
+            return None, instead(problem)
+
+
+def _placed(scores: Tensor, layer: int, head: int, most: str) -> str:
+    """What a head's score is, and how it is placed among all."""
+    own, some = scores[layer, head], ~scores.isnan()
+    if own.isnan():
+        return (_NO_SCORE if some.any() else _NO_SCORES).format(most=most)
+    place = _nth(int((scores > own).sum()) + 1)
+    return _SCORED.format(most=most, score=still.two(float(own)), n=int(some.sum()), place=place)
 
 
 def _nth(n: int) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MEANING, LETTERS, WORDS = "meaning", "shared letters", "shared words"
 SHOWN = 3  # sentences that are named, those nearest
 BUCKETS = 4096
+LONGEST = 60  # letters of a sentence beside the map
 COSINES = Reading(
     cell="{query} and {key}: cosine {number}.",
     row="{query}, its cosine with:",
@@ -36,6 +37,7 @@ COSINES = Reading(
     columns="sentences",
 )
 _SAID = "Nearest to it by **{by}**:"
+_WIDTHS = "The vector of what is typed has {one} numbers, those of the list have {other}: as many are needed."
 _NONE = "By **{by}** it has nothing in common with any of them."
 SENTENCES = (
     "A cat sleeps on the sofa.",
@@ -86,12 +88,11 @@ class NearestExplorer(Explorer):
 
     Traits, each of which can be set and observed: all of the above; `rivals`, `{name: encode}`, other ideas
     of what is near, by the words that are shared unless given; `by`, the name of one of them, or "meaning",
-    which is what `encode` is called. To be
-    read, None while nothing can be shown: `names`, what `by` can be; `cosines (n,)`, with each sentence;
-    `order`, the sentences' numbers, nearest first; `weights (n + 1, n + 1)`, the cosines of all pairs, of
-    which the typed one is the first.
+    which is what `encode` is called. To be read: `names`, what `by` can be, which stay while nothing can be
+    shown; None then: `cosines (n,)`, with each sentence; `order`, the sentences' numbers, nearest first;
+    `weights (n + 1, n + 1)`, the cosines of all pairs, of which the typed one is the first.
 
-    Raises: traitlets.TraitError for what cannot be; the old value stays.
+    Raises: traitlets.TraitError for what cannot be, as a rival called "meaning"; the old value stays.
     """
 
     sentence = traitlets.Unicode().tag(control=text("Sentence", width="36em"))
@@ -103,7 +104,7 @@ class NearestExplorer(Explorer):
     rivals = traitlets.Dict(
         key_trait=traitlets.Unicode(), value_trait=traitlets.Callable(), default_value={WORDS: shared_words}
     )
-    names = traitlets.Any((LETTERS, WORDS)).tag(computed=True)
+    names = traitlets.Any((LETTERS, WORDS))
     cosines = traitlets.Any(None, allow_none=True).tag(computed=True)
     order = traitlets.Any(None, allow_none=True).tag(computed=True)
 
@@ -124,6 +125,13 @@ class NearestExplorer(Explorer):
             raise traitlets.TraitError(f"by must be one of {', '.join(names)}, got {proposal.value!r}")
         return proposal.value
 
+    @traitlets.validate("encode", "rivals")
+    def _check_names(self, proposal):
+        given = {"encode": self.encode, "rivals": self.rivals, proposal.trait.name: proposal.value}
+        if (own := _own_name(given["encode"])) in given["rivals"]:
+            raise traitlets.TraitError(f"a rival cannot be called {own!r}: that is what encode is called")
+        return proposal.value
+
     def settle(self, name: str | None) -> None:
         self.set_trait("names", self._names())
         if self.by not in self.names:
@@ -137,19 +145,23 @@ class NearestExplorer(Explorer):
             raise Unusable("Type a sentence.")
         encoders = {_own_name(encode): encode, **rivals}
         asked = encoders[by]
-        rows = torch.cat([_rows(asked, [sentence]), self._listed(asked, by, sentences)])
+        typed, listed = _rows(asked, [sentence]), self._listed(asked, by, sentences)
+        if (one := typed.shape[-1]) != (other := listed.shape[-1]):
+            raise Unusable(_WIDTHS, one=one, other=other)
+        rows = torch.cat([typed, listed])
         rows = F.normalize(rows, dim=-1)  # a row of zeros stays one
         pairs = (rows @ rows.T).clamp(-1, 1)
         cosines = pairs[0, 1:]
         order = cosines.argsort(descending=True, stable=True).tolist()
         near = {sentences[i]: float(cosines[i]) for i in order[:SHOWN] if cosines[i] > 0}
         said = (_SAID if near else _NONE).format(by=by)
-        labels = [sentence, *sentences]
+        labels = [still.short(one, LONGEST) for one in (sentence, *sentences)]
         return {
             "nearest": Words(said, [*near], [*near.values()]),
             "heatmap": AttentionMap(pairs, labels, labels, reading=COSINES),
-            "names": tuple(encoders), "cosines": cosines, "order": tuple(order),
-        }  # fmt: skip
+            "cosines": cosines,
+            "order": tuple(order),
+        }
 
     def facts(self) -> str:
         if self.weights is None:
@@ -169,14 +181,16 @@ class NearestExplorer(Explorer):
 
     def update(self) -> None:
         self._kept = {}  # what encodes may have learned
+        with self.together():
+            self.settle(None)
         super().update()
 
     def _listed(self, asked: Callable, by: str, sentences: list[str]) -> Tensor:
         """Rows of the listed sentences, made once for a function and a list."""
-        of, rows = self._kept.get(by, (None, None))
-        if of != (id(asked), sentences):
-            of, rows = (id(asked), list(sentences)), _rows(asked, list(sentences))
-            self._kept[by] = of, rows
+        function, of, rows = self._kept.get(by, (None, None, None))
+        if function is not asked or of != sentences:
+            rows = _rows(asked, sentences)
+            self._kept[by] = asked, [*sentences], rows
         return rows
 
 
@@ -186,7 +200,8 @@ def _own_name(encode: Callable) -> str:
 
 def _rows(asked: Callable, sentences: list[str]) -> Tensor:
     """What a function makes of sentences, `(batch, dim)`, float32. Raises: Failed, Unusable."""
-    (rows,) = formed(call(asked, sentences, quiet=False).answer, Part("the vectors", (len(sentences), "dim")))
+    answer = call(asked, [*sentences], quiet=False).answer  # it may write into its list
+    (rows,) = formed(answer, Part("the vectors", (len(sentences), "dim")))
     rows = rows.detach().float().cpu()
     if not bool(rows.isfinite().all()):
         raise Unusable("Its vectors hold NaN or ∞.")

@@ -14,7 +14,7 @@ from attention_core._saying import a, number
 from attention_core.practice.exercise import Stop, unmade
 from attention_core.practice.exercises.training_step import fits
 from attention_core.practice.result import Result
-from attention_core.practice.source import untouched
+from attention_core.practice.source import returns, untouched
 from attention_core.pretrained import Missing, load_minilm
 from attention_core.probes import Verdict
 
@@ -54,6 +54,7 @@ UNSEEN = (
     "The price of copper rose again last week.",
 )
 SHUFFLES = 8  # of each map: what the score says where the head looks elsewhere
+ROUNDED = 1e-6  # a few roundings of float32
 CHANCE = 0.01  # how likely a coin may be to do as well
 
 _OPEN = "not started yet. Name a head and a score: check.claim(layer, head, score)"
@@ -67,6 +68,7 @@ _DICE = "the same map gives another score each time: {one}, then {two}"
 _BLIND = "it says the same of every head, and of every shuffled map: it does not look at its weights"
 _BLIND_WHY = "What it says then follows from the tokens alone, and is no claim about a head."
 _NOTHING = "it returns nothing: is the return missing?"
+_NONE = "None for all {n} sentences: nothing to show in any of them; tokens are lower case"
 _FEW = "it tells heads apart on {n} of {of} sentences only; with fewer than {least} a coin would do as well"
 _FEW_WHY = "Say it more generally: which words, at which places?"
 _SCORE, _OTHERS, _SHUFFLED = "unseen sentences", "other heads", "shuffled maps"
@@ -79,6 +81,8 @@ _BY_CHANCE = "{mean} when the columns of each map are shuffled; it is above that
 _HOLDS = "passed: it holds on sentences that you had not seen. The score is {mean}"
 _NO_BETTER = "it holds no better than {what}"
 _THAN_OTHERS, _THAN_SHUFFLED = "in the other heads", "when the head looks elsewhere"
+_COMMON = "so do {n} others, as much or more: what many heads do is no claim about one"
+_BEST = "A claim about one head needs a place among the best {most} of {heads}."
 _NEEDED = "Above in {least} of {n} or more would be seldom chance: a coin does it once in 100 times, or less."
 
 
@@ -87,11 +91,12 @@ def claim(layer=..., head=..., score=...) -> Result:
 
     Args: layer, head: which, numbered from 0. score: `score(weights (n, n), tokens) -> number`, as
     `ModelExplorer` takes it: from 0 to 1, the higher, the more a map is as you claim; None where a sentence
-    has nothing to show for it.
+    has nothing to show for it. tokens are lower case.
 
     The people in the sentences are julia, laura, emma, sarah, robert, david, thomas, james, queen, king,
     sister, brother, aunt and uncle. It is compared with the other heads, and with the same maps with their
-    columns shuffled, which is what it says of a head that looks anywhere. Needs the package of lesson 10.
+    columns shuffled, which is what it says of a head that looks anywhere; and it has to be among the best
+    tenth of all heads: what many do is no claim about one. Needs the package of lesson 10.
     """
     try:
         if layer is ... or head is ... or untouched(score):
@@ -121,6 +126,8 @@ def _judged(layer, head, score) -> Result:
     told = [(scores, control) for scores, control in filter(None, every) if _tells(scores, control)]
     if not told:
         if not any(every):
+            if returns(score) is not False:
+                raise Stop("wrong", _NONE, bug="nothing-to-show", n=len(maps))
             raise Stop("wrong", _NOTHING, bug="no-return")
         raise Stop("wrong", _BLIND, bug="does-not-look", details=(_BLIND_WHY,))
     if len(told) < math.ceil(-math.log2(CHANCE)):
@@ -147,7 +154,8 @@ def _verdict(scores: Tensor, controls: Tensor, layer: int, head: int) -> Result:
     others = (flat.sum(1) - own) / (flat.shape[1] - 1)
     best = int(means.index_fill(0, torch.tensor(k), -1).argmax())
     above_others, above_chance = int((own > others).sum()), int((own > controls).sum())
-    place = int((means > means[k]).sum()) + 1
+    place = int((means >= means[k] - ROUNDED).sum())  # as much is no less: a tie counts against it
+    most = max(1, len(means) // 10)
     said = _ITS_SCORE.format(mean=number(own.mean()), n=n, least=number(own.min()), most=number(own.max()))
     among = _AMONG.format(
         mean=number(others.mean()), above=above_others, n=n, place=place, heads=flat.shape[1],
@@ -156,11 +164,14 @@ def _verdict(scores: Tensor, controls: Tensor, layer: int, head: int) -> Result:
     by_chance = _BY_CHANCE.format(mean=number(controls.mean()), above=above_chance, n=n)
     evidence = (
         Verdict(_SCORE, None, said),
-        Verdict(_OTHERS, above_others >= least, among),
+        Verdict(_OTHERS, above_others >= least and place <= most, among),
         Verdict(_SHUFFLED, above_chance >= least, by_chance),
     )
     if all(verdict.holds for verdict in evidence[1:]):
         return Result("claim", "passed", _HOLDS.format(mean=number(own.mean())), evidence=evidence)
+    if above_others >= least and above_chance >= least:
+        headline, why = _COMMON.format(n=place - 1), _BEST.format(most=most, heads=len(means))
+        return Result("claim", "wrong", headline, "not-only-this-head", (why,), evidence)
     shuffled = above_chance < least
     headline = _NO_BETTER.format(what=_THAN_SHUFFLED if shuffled else _THAN_OTHERS)
     bug = "no-better-than-shuffled" if shuffled else "no-better-than-others"
@@ -170,7 +181,7 @@ def _verdict(scores: Tensor, controls: Tensor, layer: int, head: int) -> Result:
 def _tells(scores: Tensor, control: Tensor) -> bool:
     """Whether it tells one map of a sentence from another."""
     every = torch.cat((scores.flatten(), control))
-    return bool((every - every[0]).abs().max() > 1e-6)  # a few roundings of float32
+    return bool((every - every[0]).abs().max() > ROUNDED)
 
 
 def _scores(
@@ -193,7 +204,7 @@ def _scores(
         return None
     *said, again = (_number(one, n) for one in made)
     first = said[layer * weights.shape[1] + head]
-    if abs(first - again) > 1e-6:
+    if abs(first - again) > ROUNDED:
         raise Stop("wrong", _DICE, bug="not-repeatable", one=number(first), two=number(again))
     numbers = torch.tensor(said, dtype=torch.float64)
     return numbers[:-SHUFFLES].reshape(weights.shape[:2]), numbers[-SHUFFLES:]
@@ -205,7 +216,7 @@ def _number(made, n: int) -> float:
         given = f"a tensor of shape {tuple(made.shape)}" if isinstance(made, Tensor) else a(made)
         given = "NaN" if isinstance(one, numbers.Real) else given
         raise Stop("wrong", _NO_NUMBER, bug="not-a-number", n=n, given=given)
-    if not -1e-6 <= one <= 1 + 1e-6:
+    if not -ROUNDED <= one <= 1 + ROUNDED:
         raise Stop("wrong", _OUTSIDE, bug="outside", n=n, given=number(one))
     return float(one)
 
