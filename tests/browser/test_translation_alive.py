@@ -5,7 +5,8 @@ from deck import LOST, settled, start
 from lab import Notebook, until
 from opened import DARK, LIGHT
 from playwright.sync_api import Locator, expect
-from test_accessibility import AXE, LOOK, OURS
+from axe import AXE, LOOK
+from test_accessibility import OURS
 
 MODEL = """import torch
 from attention_core.live import TranslationExplorer

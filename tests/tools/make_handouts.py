@@ -235,15 +235,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--still", action="store_true", help="run nothing: pictures in place of widgets")
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument("--still", action="store_true", help="run nothing: pictures in place of widgets")
+    some.add_argument("--live", nargs="+", metavar="NN", help="run these lessons only, by their numbers")
     given = parser.parse_args()
     # what is run from a notebook has nobody's choices (practice/kept.py), and a core for each kernel
     os.environ.pop("JPY_SESSION_NAME", None)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     notebooks = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    numbers = {path.name[:2] for path in notebooks}
+    if unknown := set(given.live or ()) - numbers:
+        parser.error(f"there is no lesson {', '.join(sorted(unknown))} among {', '.join(sorted(numbers))}")
+    run = set() if given.still else set(given.live or numbers)
     with ProcessPoolExecutor() as processes:
-        books = map(still, notebooks) if given.still else processes.map(executed, notebooks)
-        for page in handouts(notebooks, books, given.folder):
+        made = [processes.submit(executed if p.name[:2] in run else still, p) for p in notebooks]
+        for page in handouts(notebooks, (one.result() for one in made), given.folder):
             print(page)
 
 
