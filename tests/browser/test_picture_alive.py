@@ -4,11 +4,11 @@ import os
 import signal
 
 import pytest
+from axe import AXE, LOOK
 from deck import LOST, settled, start
 from lab import Notebook, until
 from opened import DARK, LIGHT
 from playwright.sync_api import expect
-from axe import AXE, LOOK
 from test_accessibility import OURS
 from test_banks import ready, said
 

@@ -1,11 +1,11 @@
 """Attention tile by tile, under the hand: tiles by key and by play, blocks, queries, masks; seen by axe."""
 
 import pytest
+from axe import AXE, LOOK
 from deck import LOST, settled, start
 from lab import Notebook, until
 from opened import DARK, LIGHT
 from playwright.sync_api import expect
-from axe import AXE, LOOK
 from test_accessibility import OURS
 
 CELLS = [

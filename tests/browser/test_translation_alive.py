@@ -1,11 +1,11 @@
 """A translation by letters in a real JupyterLab: typed, slid, played, pinned; seen by axe; on slides."""
 
 import pytest
+from axe import AXE, LOOK
 from deck import LOST, settled, start
 from lab import Notebook, until
 from opened import DARK, LIGHT
 from playwright.sync_api import Locator, expect
-from axe import AXE, LOOK
 from test_accessibility import OURS
 
 MODEL = """import torch
