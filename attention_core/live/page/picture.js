@@ -38,8 +38,10 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
   let made = ""; // what cells and tints were made for
   /** @type {Map<string, HTMLElement>} */
   const cells = new Map();
-  /** @type {{ tint: SVGElement, hatched: SVGElement, dot: SVGElement, number: SVGElement | null }[]} */
+  /** @type {{ tint: SVGElement, hatched: SVGElement, dot: SVGElement, number: SVGElement | null, shown: string }[]} */
   let marks = [];
+  /** @type {DataView | null} */
+  let painted = null; // on the canvas
   /** @type {SVGElement[]} */
   let outlines = [];
   let lines = shape("g", svg);
@@ -78,6 +80,7 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
     const [height, width] = frame.size;
     const [rows, columns] = frame.grid;
     [canvas.width, canvas.height] = [width, height];
+    painted = null;
     Object.assign(field.style, { width: `${scale * width}px`, height: `${scale * height}px` });
     const [w, h] = [scale * width / columns, scale * height / rows];
     set(svg, { viewBox: `0 0 ${scale * width} ${scale * height}` });
@@ -92,6 +95,7 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
         hatched: shape("rect", svg, { class: "pc-hatched", fill: `url(#${hatch})`, ...box }),
         dot: shape("circle", svg, { class: "pc-dot", cx: box.x + Math.min(9, w / 2), cy: box.y + Math.min(9, h / 2), r: Math.min(4.5, w / 4) }),
         number: Math.min(w, h) < ROOM_FOR_NUMBER ? null : shape("text", svg, { class: "pc-number", x: box.x + w - 3, y: box.y + h - 4 }),
+        shown: "",
       };
     });
     lines = shape("g", svg, { class: "pc-lines", transform: `scale(${scale})` });
@@ -261,9 +265,11 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
     shownChosen = frame.chosen;
     paint(frame);
     frame.names.forEach((_, i) => {
-      const { tint, hatched, dot, number } = marks[i];
+      const { tint, hatched, dot, number, shown } = marks[i];
       const w = frame.weights?.[i] ?? 0;
       const hidden = frame.hidden.includes(i);
+      marks[i].shown = String([String(frame.weights?.[i]), hidden, frame.marked.includes(i), Boolean(frame.lines)]);
+      if (marks[i].shown === shown) return; // of a hundred cells few have changed
       tint.style.fillOpacity = `calc(var(--pc-fullest) * ${hidden || frame.lines ? 0 : within(w, 0, 1)})`;
       Object.assign(hatched.style, { display: hidden ? "" : "none", fillOpacity: frame.lines ? 0.55 : 1 }); // who looks may stand there
       dot.style.display = frame.marked.includes(i) ? "" : "none";
@@ -293,6 +299,8 @@ export default view("pc", ["_frame", "_pixels"], (/** @type {Context} */ { model
 
   /** @param {Frame} frame */
   function paint(frame) {
+    if (painted === frame.pixels) return;
+    painted = frame.pixels;
     const [height, width] = frame.size;
     const image = new ImageData(width, height);
     const from = bytes(frame.pixels);
