@@ -192,6 +192,15 @@ def test_post_build_installs_the_package_and_puts_the_settings_where_the_lab_rea
     assert copied.read_bytes() == (ROOT / "binder/overrides.json").read_bytes()
 
 
+def test_start_runs_what_binder_asks_for_and_large_memory_goes_back_at_once(clone, build):
+    assert [line for line in build if line.startswith("ENV R2D_ENTRYPOINT") and "/binder/start" in line]
+    run = ["./binder/start", "sh", "-c", 'printf "%s|" "$MALLOC_MMAP_THRESHOLD_" "$@"', "sh", "a  b", "c"]
+    said = subprocess.run(run, cwd=clone, capture_output=True, text=True, check=True).stdout
+    threshold, *others, _ = said.split("|")
+    assert others == ["a  b", "c"]
+    assert int(threshold) <= 4 * 2048 * 2048  # bytes of the smallest map of lesson 06 that is large
+
+
 def test_the_lab_knows_each_setting_that_is_overridden():
     overrides = json.loads((ROOT / "binder/overrides.json").read_text("utf-8"))
     assert overrides["@jupyterlab/apputils-extension:notification"] == {

@@ -4,10 +4,10 @@ python tests/tools/rebuild_binder.py            # installs every pin anew: two m
 python tests/tools/rebuild_binder.py --here     # with what is installed here: half a minute, in the tests
 
 A copy of the repository, a fresh environment with binder/requirements.txt, binder/postBuild; then JupyterLab
-from there, and lesson 01 from its first cell to its last in a kernel of it: once without a limit, and once
-with a real one, where this machine lets us set one (Linux control groups, as root). Memory is that of
-everything that was started, server and kernel, with each shared page counted once (PSS), looked at ten times
-a second. Exit 1 when a cell fails or the memory is not enough.
+from there, as binder/start has it, and lesson 01 from its first cell to its last in a kernel of it: once
+without a limit, and once with a real one, where this machine lets us set one (Linux control groups, as root).
+Memory is that of everything that was started, server and kernel, with each shared page counted once (PSS),
+looked at ten times a second. Exit 1 when a cell fails or the memory is not enough.
 
 `--here` installs nothing but the lesson's own package: the fresh environment sees what is installed beside
 the Python that runs this, which must be each of binder's pins and of lesson 10's. So it proves that these
@@ -282,8 +282,8 @@ def running_server(clone: Path, env: dict[str, str], log: Path, group: Path | No
         port = free.getsockname()[1]
     enter = f'echo $$ > "{group}/cgroup.procs" && ' if group else ""
     command = (
-        f"{enter}exec python -m jupyterlab --no-browser --allow-root --ip=127.0.0.1 --port={port}"
-        " --ServerApp.port_retries=0 --IdentityProvider.token= --ServerApp.password="
+        f"{enter}exec ./binder/start python -m jupyterlab --no-browser --allow-root --ip=127.0.0.1"
+        f" --port={port} --ServerApp.port_retries=0 --IdentityProvider.token= --ServerApp.password="
         " --ServerApp.disable_check_xsrf=True"
     )
     with log.open("w") as out:
