@@ -1,5 +1,6 @@
 """One sentence explained in several ways: each explanation's scores, or why it has none, and the answer."""
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,14 @@ class Explained:
     failed: dict[str, str]
 
 
+def _still(model):
+    """A copy, which no cell trains meanwhile; the model itself where there can be none."""
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # whatever a learner's module holds: a tensor of a graph cannot be copied, nor a file
+        return model
+
+
 def parts(sentence: str) -> list[str]:
     """The words of a sentence as it is typed: a stop may stand at the end of one, and is one itself."""
     return _STOP.sub(r" \g<0>", sentence.lower()).split()
@@ -62,6 +71,7 @@ def explained(
         raise Unusable("Type a word or two of these: {words}", words=" ".join(task.words))
     if len(words) > MOST_WORDS:
         raise Unusable("{n} words are too many: the most is {most}.", n=len(words), most=MOST_WORDS)
+    model = _still(model)
     try:
         x = task.encode(" ".join(words))  # (1, n)
         with undisturbed(model), torch.no_grad():
