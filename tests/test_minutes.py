@@ -32,7 +32,7 @@ NEAR = 0.1
 _FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)
 _FORMULA = re.compile(r"\$\$.*?\$\$", re.DOTALL)
 _TARGET = re.compile(r"\]\([^)]*\)|<[^>]+>|\$[^$]*\$")
-_EXERCISE = re.compile(r"[★☆]{3} · (\d+) minutes")
+EXERCISE = re.compile(r"[★☆]{3} · (\d+) minutes")
 _DARE = re.compile(r"^(?:\d\.|-) ", re.MULTILINE)
 _A_FORMULA = 20 * " word"
 
@@ -41,7 +41,7 @@ def minutes(cell: NotebookNode) -> float:
     folded = "jupyter" in cell.metadata
     if cell.cell_type == "markdown":
         text = _FOLDED.sub("", cell.source)
-        exercise, dares = _EXERCISE.search(text), _DARE.findall(text) if "ow break it" in text else ()
+        exercise, dares = EXERCISE.search(text), _DARE.findall(text) if "ow break it" in text else ()
         read = len(re.findall(r"[\w’']+", _TARGET.sub("", _FORMULA.sub(_A_FORMULA, text)))) / 150
         return read + (int(exercise[1]) if exercise else 0) + len(dares)
     if cell.id.startswith("predict-"):

@@ -102,9 +102,18 @@ def answers(text: str) -> tuple[Answer, ...]:
 
 
 def headings(name: str) -> set[str]:
-    """A lesson's headings, as they are read: code without its ticks, √d_k for its LaTeX."""
-    text = "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "markdown")
-    return {_LINK.sub(r"\1", line).replace("`", "") for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    """A lesson's headings, as they are read."""
+    return {one for cell in read(name).cells for one in headings_of(cell)}
+
+
+def headings_of(cell) -> list[str]:
+    """A cell's headings, as they are read: code without its ticks, √d_k for its LaTeX."""
+    if cell.cell_type != "markdown":
+        return []
+    return [
+        _LINK.sub(r"\1", line).replace("`", "")
+        for line in re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)
+    ]
 
 
 @cache

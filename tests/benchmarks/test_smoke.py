@@ -91,6 +91,12 @@ def test_the_memory_of_a_lesson_is_measured_with_the_servers():
     assert verdict.startswith("met   ")
 
 
+def test_what_a_learner_waits_for_is_named():
+    name, whole, cells = smoke("waits.py").strip().split(maxsplit=2)
+    assert name == "00_start_here" and 0 < float(whole) < 60
+    assert re.fullmatch(r"`first-heatmap` \d+(, `[a-z-]+` \d+)+", cells)
+
+
 def test_the_benchmark_of_a_collected_class_fills_its_table():
     figures, verdicts = smoke("collected_class.py").split("\n\n")
     handed_in, wrong, *seconds = (numbers(line)[0] for line in figures.splitlines())
