@@ -52,6 +52,8 @@ class Every(Explorer):
             raise Unusable("No.")
         if word == "fail":
             raise ZeroDivisionError("division by zero")
+        if word == "interrupt":
+            raise KeyboardInterrupt
         answer = {"heatmap": AttentionMap(share * torch.eye(count)), "total": share * count + hidden}
         return answer | (
             {"message": f"{kind}", "title": word, "strip": Words(word, [word], [share])} if on else {}
@@ -111,6 +113,17 @@ def test_what_an_answer_does_not_name_is_forgotten():
     assert explorer.heatmap.message == "ZeroDivisionError: division by zero"
     explorer.word = "b"
     assert torch.equal(explorer.weights, 0.5 * EYE) and explorer.heatmap.message == ""
+
+
+def test_an_interrupt_reaches_who_asked_and_leaves_no_answer_to_something_else():
+    explorer = Every()
+    with pytest.raises(KeyboardInterrupt):
+        explorer.word = "interrupt"
+    assert explorer.word == explorer.controls["word"].value == "interrupt"
+    assert explorer.weights is None and explorer.heatmap.map is None
+    assert explorer.heatmap.message.startswith("You interrupted it.") and explorer.strip.content.words == ()
+    explorer.word = "b"
+    assert explorer.weights is not None and explorer.heatmap.message == "None"
 
 
 def test_several_traits_set_together_are_computed_once():

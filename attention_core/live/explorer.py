@@ -26,6 +26,7 @@ FORGOTTEN = {
     "faded": [],
     "outlined": (),
 }  # what a map says besides, when an answer does not
+_INTERRUPTED = "You interrupted it. Move a control, and it is computed anew."
 MOST_WORDS = 256  # an explorer recomputes at each key press; a map of more is for AttentionHeatmap
 
 
@@ -147,6 +148,10 @@ class Explorer(Pictured, ForProjector, widgets.VBox):
                 answer = self.answer_to(inputs)
             except Exception as problem:  # the learner's function's, or anything else: the page lives on
                 answer = {"message": instead(problem)}
+            except KeyboardInterrupt:  # controls stand elsewhere already: what was shown is not of that place
+                self._bank.answer(inputs, anew=anew)
+                self._put({"message": _INTERRUPTED})
+                raise
             self._bank.answer(inputs, anew=anew)
             self._put(answer)
 
