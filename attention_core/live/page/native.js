@@ -162,7 +162,7 @@ function text(model, root) {
 
 /** @type {Build} */
 function play(model, root) {
-  const [start, back] = ["▶", "⏮"].map((sign) => {
+  const [start, back] = ["▶", "↺"].map((sign) => {
     const button = element("button", "jupyter-button", root, { type: "button" });
     element("span", sign === "▶" ? "fa-play" : "", button).textContent = sign; // the class tells controls.js which it is
     return button;
