@@ -388,6 +388,38 @@ def test_what_only_a_kernel_can_do_is_not_offered_or_says_so(folder, read):
     expect(query).to_have_attribute("aria-valuetext", place)
 
 
+DEAD = """async (explorer) => { // controls of which nothing comes, no change, no word, no going back
+    const hands = ":is(select, [type=range], [type=checkbox])";
+    const state = () => JSON.stringify([
+        explorer.innerText,
+        [...explorer.querySelectorAll("canvas, svg")].map((node) => node.toDataURL?.() ?? node.innerHTML),
+        [...explorer.querySelectorAll("input, select")].map((one) => [one.value, one.checked]),
+    ]);
+    const places = (one) => one.type === "checkbox" ? 2 : one.options?.length ?? one.max - one.min;
+    const dead = [];
+    for (const one of explorer.querySelectorAll(`.attention-controls ${hands}`)) {
+        if (one.disabled || !one.checkVisibility() || places(one) < 2) continue;
+        if (one.type === "checkbox") one.checked = !one.checked;
+        else if (one.options) one.selectedIndex = one.selectedIndex ? 0 : 1;
+        else one.value = Number(one.value) + (one.value === one.min ? 1 : -1);
+        const asked = state();
+        for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
+        await new Promise((done) => setTimeout(done, 300));
+        const name = one.getAttribute("aria-label") ?? one.closest(".jupyter-widgets").innerText;
+        if (state() === asked) dead.push(name.slice(0, 40));
+    }
+    return dead;
+}"""
+
+
+@pytest.mark.parametrize("lesson", LIVE)
+def test_something_comes_of_each_control_that_is_offered(folder, read, lesson):
+    page = read(folder / f"{lesson}.html")
+    page.wait_for_timeout(1200)  # names of cells follow
+    dead = [name for one in page.locator(".attention-explorer").all() for name in one.evaluate(DEAD)]
+    assert dead == []
+
+
 @pytest.mark.parametrize("lesson", LIVE)
 def test_axe_finds_nothing_serious_on_a_live_page(folder, read, lesson):
     page = read(folder / f"{lesson}.html")

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Alone, keepAlike } from "../../attention_core/live/page/alone.js";
+import { isAnswered } from "../../attention_core/live/page/handout.js";
 import { inFull, inflated, readRecord } from "../../attention_core/live/page/packed.js";
 import { BACK, makeAnswers, NOBODY } from "../../attention_core/live/page/recorded.js";
 
@@ -232,4 +233,14 @@ test("a wish is answered where the others stand, or from home", async () => {
 test("what is recorded of a control", () => {
   const { answers } = page();
   assert.deepEqual(["one", "flag", "text"].map(answers.moves), [true, true, false]);
+});
+
+test("a control of which nothing is recorded is not offered; a player that moves one that is, is", () => {
+  const models = modelsOf({
+    slider: { value: 0 }, player: { value: 0 }, menu: { index: 0 },
+    link: { _model_name: "LinkModel", source: ["IPY_MODEL_player", "value"], target: ["IPY_MODEL_slider", "value"] },
+  });
+  const answers = [{ moves: (/** @type {string} */ id) => id === "slider" }];
+  const offered = [...models.values()].filter((model) => isAnswered(models, answers, model)).map(({ id }) => id);
+  assert.deepEqual(offered, ["slider", "player"]);
 });

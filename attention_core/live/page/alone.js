@@ -73,9 +73,23 @@ export const referred = (models, reference) => models.get(String(reference).repl
  * @param {Models} models @param {Alone} link
  */
 export function keepAlike(models, link) {
-  const ends = [link.get("source"), link.get("target")].map(([model, trait]) => ({ model: referred(models, model), trait }));
+  const ends = endsOf(models, link);
   ends.forEach((from, i) => {
     const to = ends[1 - i];
     from.model?.on(`change:${from.trait}`, () => to.model?.set(to.trait, from.model?.get(from.trait)));
   });
 }
+
+/**
+ * Those with which links keep a model alike.
+ * @param {Models} models @param {Alone} model @returns {Alone[]}
+ */
+export function alikeTo(models, model) {
+  const links = [...models.values()].filter((one) => one.get("_model_name") === "LinkModel");
+  const linked = links.map((link) => endsOf(models, link).flatMap((end) => end.model ?? []));
+  return linked.filter((ends) => ends.includes(model)).flat();
+}
+
+/** @param {Models} models @param {Alone} link */
+const endsOf = (models, link) =>
+  [link.get("source"), link.get("target")].map(([model, trait]) => ({ model: referred(models, model), trait }));

@@ -1,9 +1,9 @@
 // A page that lives without a kernel: it mounts the widgets of a lesson in place of their pictures, by their own
 // scripts, and answers from the record in the page what the kernel would. See tests/tools/make_handouts.py.
 
-import { Alone, keepAlike, referred } from "./alone.js";
+import { alikeTo, Alone, keepAlike, referred } from "./alone.js";
 import { element } from "./dom.js";
-import { control, laidOut } from "./native.js";
+import { control, isControl, laidOut } from "./native.js";
 import { inflated, readRecord } from "./packed.js";
 import { makeAnswers } from "./recorded.js";
 
@@ -33,12 +33,12 @@ export async function live(text, load) {
     bank?.set("_gone", true); // of which nothing is asked
     const say = (/** @type {string} */ words) => bank?.set("_why", words);
     const answer = makeAnswers({ moves, models, say, soon: queueMicrotask, frame: (n) => filled(frames[n]) });
-    for (const [id] of moves.dials) if (!answer.moves(id)) models.get(id)?.set("disabled", true);
     answers.push(answer);
   }
   for (const model of models.values()) {
     if (model.get("_model_name") === "LinkModel") keepAlike(models, model);
     if (model.get("editable")) model.set("editable", false); // its numbers: a kernel would have to answer
+    if (isControl(model) && !isAnswered(models, answers, model)) model.set("disabled", true);
   }
   const scripts = await loaded(models, load);
   for (const place of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-model]"))) {
@@ -52,6 +52,13 @@ export async function live(text, load) {
     place.classList.add("attention-lives");
   }
 }
+
+/**
+ * Whether anything comes of moving it, or one that a link keeps as it is.
+ * @param {import("./alone.js").Models} models @param {{ moves: (id: string) => boolean }[]} answers @param {Alone} model
+ */
+export const isAnswered = (models, answers, model) =>
+  [model, ...alikeTo(models, model)].some(({ id }) => answers.some((answer) => answer.moves(id)));
 
 /**
  * The scripts of views, each text once, and their styles.

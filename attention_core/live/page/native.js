@@ -27,6 +27,9 @@ const CONTROLS = {
   TextModel: { className: "widget-text", build: text },
 };
 
+/** @param {Alone} model */
+export const isControl = (model) => model.get("_model_name") in CONTROLS;
+
 /**
  * The element of a control; null where the page has none for it, as for a button: only a kernel could act on it.
  * @param {Models} models @param {Alone} model
