@@ -395,18 +395,24 @@ DEAD = """async (explorer) => { // controls of which nothing comes, no change, n
         [...explorer.querySelectorAll("canvas, svg")].map((node) => node.toDataURL?.() ?? node.innerHTML),
         [...explorer.querySelectorAll("input, select")].map((one) => [one.value, one.checked]),
     ]);
-    const places = (one) => one.type === "checkbox" ? 2 : one.options?.length ?? one.max - one.min;
+    const moves = (one) => one.type === "checkbox" ? [() => { one.checked = !one.checked; }]
+        : one.options ? [...one.options].map((_, i) => () => { one.selectedIndex = i; })
+        : [-1, 1].map((step) => () => { one.value = Number(one.value) + step; });
     const dead = [];
     for (const one of explorer.querySelectorAll(`.attention-controls ${hands}`)) {
-        if (one.disabled || !one.checkVisibility() || places(one) < 2) continue;
-        if (one.type === "checkbox") one.checked = !one.checked;
-        else if (one.options) one.selectedIndex = one.selectedIndex ? 0 : 1;
-        else one.value = Number(one.value) + (one.value === one.min ? 1 : -1);
-        const asked = state();
-        for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
-        await new Promise((done) => setTimeout(done, 300));
+        if (one.disabled || !one.checkVisibility()) continue;
+        const all = moves(one);
+        let lives = !all.length;
+        for (const move of all) { // two places may look the same, not all of them
+            if (lives) break;
+            move();
+            const asked = state();
+            for (const kind of ["input", "change"]) one.dispatchEvent(new Event(kind, { bubbles: true }));
+            await new Promise((done) => setTimeout(done, 300));
+            lives = state() !== asked;
+        }
         const name = one.getAttribute("aria-label") ?? one.closest(".jupyter-widgets").innerText;
-        if (state() === asked) dead.push(name.slice(0, 40));
+        if (!lives) dead.push(name.slice(0, 40));
     }
     return dead;
 }"""
