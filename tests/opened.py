@@ -15,6 +15,8 @@ MODE = """windowingMode => {
     const book = panel().content;
     book.notebookConfig = { ...book.notebookConfig, windowingMode };
 }"""
+# Trainings do not wait for an eye to follow: in test_later_lessons.py and test_slides.py they do.
+AT_ONCE = "__import__('attention_core.live.recorder', fromlist=['SIGHT']).SIGHT = 0"
 WIDTHS = "all => all.map(picture => picture.naturalWidth)"
 
 
@@ -49,6 +51,7 @@ class Lesson:
         self.mode = self.page.evaluate("panel().content.notebookConfig.windowingMode")
         self.stored = sum("image/png" in output.get("data", {}) for output in self.notebook.outputs())
         self.widths = self._widths()
+        self.notebook.execute(AT_ONCE)
         self.notebook.run_all()
         assert self.notebook.cell_errors() == []
         self.laid_out = None
