@@ -15,8 +15,6 @@ MODE = """windowingMode => {
     const book = panel().content;
     book.notebookConfig = { ...book.notebookConfig, windowingMode };
 }"""
-# Trainings do not wait for an eye to follow: in test_later_lessons.py and test_slides.py they do.
-AT_ONCE = "__import__('attention_core.live.recorder', fromlist=['SIGHT']).SIGHT = 0"
 WIDTHS = "all => all.map(picture => picture.naturalWidth)"
 
 
@@ -51,7 +49,7 @@ class Lesson:
         self.mode = self.page.evaluate("panel().content.notebookConfig.windowingMode")
         self.stored = sum("image/png" in output.get("data", {}) for output in self.notebook.outputs())
         self.widths = self._widths()
-        self.notebook.execute(AT_ONCE)
+        self.notebook.hurry()
         self.notebook.run_all()
         assert self.notebook.cell_errors() == []
         self.laid_out = None
