@@ -207,6 +207,11 @@ class Notebook:
         if urlsplit(url).scheme not in ("data", "blob"):
             self.hosts.add(urlsplit(url).hostname)
 
+    def hurry(self) -> None:
+        """Trainings do not wait for an eye to follow; in test_later_lessons.py and test_slides.py they do."""
+        said = self.execute("__import__('attention_core.live.recorder', fromlist=['SIGHT']).SIGHT *= 0")
+        assert said == ""
+
     def run_all(self) -> None:
         """Run every cell and wait for the last one."""
         self.command("notebook:run-all-cells")

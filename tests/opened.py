@@ -49,6 +49,7 @@ class Lesson:
         self.mode = self.page.evaluate("panel().content.notebookConfig.windowingMode")
         self.stored = sum("image/png" in output.get("data", {}) for output in self.notebook.outputs())
         self.widths = self._widths()
+        self.notebook.hurry()
         self.notebook.run_all()
         assert self.notebook.cell_errors() == []
         self.laid_out = None

@@ -6,13 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
 
 import make_handouts
 import nbformat
 import pytest
 from axe import serious
 from lab import NOTEBOOKS, SECONDS, need_chromium, running_chromium
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect
 
 # the first that asks for the pages waits till every lesson has run: that is none of its own time
 pytestmark = pytest.mark.timeout(600, func_only=True)
@@ -94,8 +98,8 @@ def browser():
         yield running
 
 
-@pytest.fixture
-def read(browser):
+@contextmanager
+def reading(browser: Browser) -> Iterator[Callable[[Path], Page]]:
     """Opens a file without a network, and afterwards looks for complaints and for what it asked for."""
     context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
     asked, complaints = [], []
@@ -106,6 +110,8 @@ def read(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.goto(path.as_uri())
+        if path.name.endswith(".slides.html"):
+            page.wait_for_function("() => window.Reveal?.isReady()")
         if page.locator("#attention-record").count():
             alive = "fitted" if path.name.endswith(".slides.html") else "all"
             page.locator(f"html[data-live={alive}]").wait_for(state="attached", timeout=60 * SECONDS)
@@ -116,6 +122,37 @@ def read(browser):
     context.close()
     assert [url for url in asked if not re.match(r"(file|data|blob):", url)] == []
     assert complaints == []
+
+
+@pytest.fixture
+def read(browser):
+    """Opens a file for one test, which may do with it what it likes."""
+    with reading(browser) as open_file:
+        yield open_file
+
+
+class Handout(NamedTuple):
+    path: Path
+    lesson: str
+    page: Page
+
+    @property
+    def is_slides(self) -> bool:
+        return self.path.name.endswith(".slides.html")
+
+
+@pytest.fixture(scope="module")
+def handout(request, folder, browser) -> Iterator[Handout]:
+    """A file that is opened once, for all tests that read it: live slides take their time to fit."""
+    with reading(browser) as open_file:
+        path = folder / request.param
+        yield Handout(path, path.name.split(".")[0], open_file(path))
+
+
+def each(lessons: list[str], *endings: str) -> pytest.MarkDecorator:
+    """For tests of the fixture `handout`, one after the other on each file, in their order here."""
+    files = [lesson + ending for lesson in lessons for ending in endings]
+    return pytest.mark.parametrize("handout", files, indirect=True, scope="module")
 
 
 def assert_formulas_are_drawn(page, lesson, *, skipped=True):
@@ -131,9 +168,9 @@ def assert_formulas_are_drawn(page, lesson, *, skipped=True):
     assert page.evaluate("() => document.body.innerText").count("$$") == 0
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_a_page_shows_everything(folder, read, lesson):
-    page = read(folder / f"{lesson}.html")
+@each(LESSONS, ".html")
+def test_a_page_shows_everything(handout):
+    page, lesson = handout.page, handout.lesson
     shown = page.evaluate(IMAGES)
     assert shown == ["shown"] * pictures(lesson)
     alts = page.evaluate("() => [...document.images].map((image) => image.alt)")
@@ -157,10 +194,9 @@ def test_a_page_shows_everything(folder, read, lesson):
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
-def test_slides_walk_from_first_to_last(folder, read, lesson):
-    page = read(folder / f"{lesson}.slides.html")
-    page.wait_for_function("() => window.Reveal?.isReady()")
+@each(LESSONS, ".slides.html")
+def test_slides_walk_from_first_to_last(handout):
+    page, lesson = handout.page, handout.lesson
     assert page.evaluate("() => Reveal.getTotalSlides()") == starts(lesson, "slide", "subslide")
     assert page.evaluate("() => Reveal.getHorizontalSlides().length") == starts(lesson, "slide")
     for _ in range(500):
@@ -175,16 +211,14 @@ def test_slides_walk_from_first_to_last(folder, read, lesson):
     assert page.evaluate(TALL) == []
 
 
-@pytest.mark.parametrize("ending", [".html", ".slides.html"])
-def test_lessons_lead_to_each_other_within_the_folder(folder, read, ending):
-    for lesson in LESSONS:
-        page = read(folder / f"{lesson}{ending}")
-        links = page.evaluate(
-            "() => [...document.querySelectorAll('main a[href]')].map((a) => a.getAttribute('href'))"
-        )
-        local = [link.split("#")[0] for link in links if re.match(r"\w+\.", link)]
-        assert [link for link in local if not (folder / link).is_file()] == []
-        assert local, f"{lesson} leads nowhere"
+@each(LESSONS, ".html", ".slides.html")
+def test_lessons_lead_to_each_other_within_the_folder(folder, handout):
+    links = handout.page.evaluate(
+        "() => [...document.querySelectorAll('main a[href]')].map((a) => a.getAttribute('href'))"
+    )
+    local = [link.split("#")[0] for link in links if re.match(r"\w+\.", link)]
+    assert [link for link in local if not (folder / link).is_file()] == []
+    assert local, "it leads nowhere"
 
 
 def test_nothing_in_the_folder_refers_to_a_host(folder):
@@ -206,20 +240,19 @@ def test_a_page_stays_readable_where_the_system_is_dark(folder, browser):
     context.close()
 
 
-def test_slides_fill_the_screen(folder, read):
-    page = read(folder / "01_self_attention.slides.html")
-    page.wait_for_function("() => window.Reveal?.isReady()")
+@each(["01_self_attention"], ".slides.html")
+def test_slides_fill_the_screen(handout):
+    page = handout.page
+    page.evaluate("() => Reveal.slide(0, 0)")
     size = "() => parseFloat(getComputedStyle(Reveal.getCurrentSlide().querySelector('p')).fontSize)"
     assert page.evaluate(size) > 24  # of 720, for the back row
 
 
-def test_the_end_of_every_unfolded_solution_can_be_reached(folder, read):
-    for lesson in LESSONS:
-        page = read(folder / f"{lesson}.slides.html")
-        page.wait_for_function("() => window.Reveal?.isReady()")
-        ends = page.evaluate(UNFOLDED)
-        assert [end for end in ends if end[0] > 721] == [], lesson
-        assert [end for end in ends if end[1]] == [], f"{lesson}: smaller letters would do"
+@each(LESSONS, ".slides.html")
+def test_the_end_of_every_unfolded_solution_can_be_reached(handout):
+    ends = handout.page.evaluate(UNFOLDED)
+    assert [end for end in ends if end[0] > 721] == []
+    assert [end for end in ends if end[1]] == [], "smaller letters would do"
 
 
 @pytest.fixture(scope="module")
@@ -263,23 +296,21 @@ def words_of(grid) -> str:
     return grid.evaluate("(grid) => grid.closest('.ah').querySelector('.ah-say').innerText")
 
 
-@pytest.mark.parametrize("lesson", LIVE)
-def test_every_explorer_and_every_map_lives(folder, read, lesson):
-    for ending in (".html", ".slides.html"):
-        path = folder / f"{lesson}{ending}"
-        assert path.stat().st_size <= MOST_BYTES
-        page = read(path)
-        shown = [
-            output["data"]["text/plain"]
-            for output in outputs(lesson, skipped=ending == ".html")
-            if "image/png" in output.get("data", {})
-        ]
-        wanted = sum(bool(EXPLORERS.match(text)) for text in shown)
-        assert page.locator(".attention-live").count() == wanted > 0
-        assert page.locator(".attention-live:not(:has([data-frames]))").count() == 0
-        hidden = page.locator(".attention-lives > img")
-        assert hidden.count() == wanted
-        assert hidden.evaluate_all("(all) => all.map((one) => one.checkVisibility())") == [False] * wanted
+@each(LIVE, ".html", ".slides.html")
+def test_every_explorer_and_every_map_lives(handout):
+    page = handout.page
+    assert handout.path.stat().st_size <= MOST_BYTES
+    shown = [
+        output["data"]["text/plain"]
+        for output in outputs(handout.lesson, skipped=not handout.is_slides)
+        if "image/png" in output.get("data", {})
+    ]
+    wanted = sum(bool(EXPLORERS.match(text)) for text in shown)
+    assert page.locator(".attention-live").count() == wanted > 0
+    assert page.locator(".attention-live:not(:has([data-frames]))").count() == 0
+    hidden = page.locator(".attention-lives > img")
+    assert hidden.count() == wanted
+    assert hidden.evaluate_all("(all) => all.map((one) => one.checkVisibility())") == [False] * wanted
 
 
 @pytest.mark.parametrize("ending", [".html", ".slides.html"])
@@ -426,9 +457,9 @@ def test_something_comes_of_each_control_that_is_offered(folder, read, lesson):
     assert dead == []
 
 
-@pytest.mark.parametrize("lesson", LIVE)
-def test_axe_finds_nothing_serious_on_a_live_page(folder, read, lesson):
-    page = read(folder / f"{lesson}.html")
+@each(LIVE, ".html")
+def test_axe_finds_nothing_serious_on_a_live_page(handout):
+    page = handout.page
     page.locator("details").evaluate_all("(all) => all.forEach((fold) => { fold.open = true; })")
     page.set_viewport_size({"width": 1280, "height": page.evaluate("document.documentElement.scrollHeight")})
     ours = [[".jp-OutputArea-output"], [".jp-RenderedMarkdown"]]

@@ -38,7 +38,7 @@ class Book:
 
     def __init__(self, notebook: Notebook):
         self.notebook, self.page = notebook, notebook.page
-        self.made: set[str] = set()  # in this test
+        self.made = set(CELLS)  # in this test; for the first, which wants all of them, by `run_all`
 
     def make(self, *names: str) -> None:
         """Run these cells anew, the first of all before, which imports."""
@@ -76,6 +76,7 @@ def book(lab, open_notebook):
     nbformat.write(cells, path)
     notebook = open_notebook(path.name)
     notebook.run_all()  # so that each cell has its output, and its place
+    assert notebook.cell_errors() == []
     yield Book(notebook)
     notebook.close()
 
@@ -83,9 +84,9 @@ def book(lab, open_notebook):
 @pytest.fixture(autouse=True)
 def anew(book):
     """No test sees what another has done."""
-    book.made.clear()
     book.notebook.errors.clear()
     yield
+    book.made.clear()
     assert book.notebook.errors == []
 
 
@@ -102,6 +103,14 @@ def colours(part: Locator) -> set[tuple[int, ...]]:
 def differ(one: np.ndarray, other: np.ndarray) -> int:
     """How many pixels are clearly others."""
     return int((np.abs(one - other).max(-1) > 60).sum())
+
+
+def test_nothing_on_a_slide_scrolls_sideways(all_of_them, deck):
+    for name in CELLS:
+        box = turn_to(deck, name)
+        until(lambda: deck.page.evaluate(SCROLLS), lambda found: found == [])
+        assert deck.page.evaluate(LOST) == [], name
+        assert box.locator(".ah, .sm").bounding_box()["width"] > 300
 
 
 # ---------------------------------------------------------------- where the system chooses the colours
@@ -426,14 +435,6 @@ def drag(deck: Book, part: Locator, across: float, down: float = 0) -> None:
     deck.page.mouse.down()
     deck.page.mouse.move(x + across, y + down, steps=6)
     deck.page.mouse.up()
-
-
-def test_nothing_on_a_slide_scrolls_sideways(all_of_them, deck):
-    for name in CELLS:
-        box = turn_to(deck, name)
-        until(lambda: deck.page.evaluate(SCROLLS), lambda found: found == [])
-        assert deck.page.evaluate(LOST) == [], name
-        assert box.locator(".ah, .sm").bounding_box()["width"] > 300
 
 
 def test_after_a_drag_the_arrow_keys_are_the_controls_and_after_escape_the_slides(deck):

@@ -68,6 +68,7 @@ def test_a_lesson_opened_tomorrow_shows_every_picture_and_lives_when_it_is_run(l
 
 def test_a_lesson_that_was_run_in_part_lives_on_after_a_reload_and_is_pictures_tomorrow(lesson):
     notebook = lesson("04_learning_to_attend")
+    notebook.hurry()
     notebook.run_to("after-reverse")
     pictures, views = saved(notebook)
     assert pictures > views == 3  # the same training three times; of what was not run there are pictures
