@@ -90,7 +90,7 @@ def _figures(rows: Sequence[Row]) -> Mapping[str, float]:
         "median (ms)": middle,
         "p95 (ms)": most,
         "MB/learner": median(row.each for row in rows),
-        "of these, servers": median(row.server / row.learners for row in rows),
+        "of these servers’": median(row.server / row.learners for row in rows),
         "learners/core": median(row.per_core for row in rows),
     }
 
