@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -56,10 +56,12 @@ SECONDS = 1000  # in Playwright's milliseconds
 
 
 class Lab:
-    """A running JupyterLab: `url`, and `root`, the folder it serves."""
+    """A running JupyterLab: `url`, and `root`, the folder it serves; `headers` say who asks."""
 
-    def __init__(self, url: str, root: Path, log: Path | None = None):
-        self.url, self.root, self.log = url, root, log
+    def __init__(
+        self, url: str, root: Path, log: Path | None = None, headers: Mapping[str, str] | None = None
+    ):
+        self.url, self.root, self.log, self.headers = url, root, log, dict(headers or {})
 
     def write(self, name: str, cells: Sequence[str], *, slides: bool = False) -> str:
         """Write a notebook of these code cells, each a slide or none; returns its path for `Notebook`."""
@@ -79,8 +81,13 @@ class Lab:
         """Through the server, so that it works whatever has become of the page."""
         self._ask("DELETE", f"/api/kernels/{kernel}")
 
+    def save(self, path: str, book: Mapping) -> None:
+        """Write a notebook through the server, as its page does."""
+        said = {"type": "notebook", "format": "json", "content": book}
+        self._ask("PUT", f"/api/contents/{path}", json.dumps(said).encode())
+
     def _ask(self, method: str, path: str, body: bytes | None = None) -> None:
-        request = urllib.request.Request(self.url + path, body, method=method)
+        request = urllib.request.Request(self.url + path, body, self.headers, method=method)
         urllib.request.urlopen(request, timeout=20).close()
 
 

@@ -2,6 +2,7 @@
 
 python tests/benchmarks/classroom.py                             # 1, 5, 10 and 20 learners: some minutes
 python tests/benchmarks/classroom.py --learners 30 --seconds 60
+python tests/benchmarks/classroom.py --hub                       # beside a real JupyterHub: behind_hub.py
 
 Each learner has the first cell of lesson 01 run, and then moves its temperature 5 times a second: over a
 websocket of the server's own, with the messages that the page sends. As in the page, a step that comes while
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
@@ -41,10 +42,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # tests/lab.py
 from lab import NOTEBOOKS, Lab, running_lab
 
 LEARNERS = (1, 5, 10, 20)
+HUB_LEARNERS = (8, 30)
 RATE = 5  # steps a second
 SECONDS = 30
+AT_ONCE = 4  # kernels that start: of thirty at once, on a busy machine, some take longer than Jupyter waits
 PATIENCE = 300  # seconds in which a cell has to run, and a first step to be answered
+KERNEL = "ipykernel_launcher"  # in the command of each
 SUBPROTOCOL = "v1.kernel.websocket.jupyter.org"  # what JupyterLab asks for: messages in binary frames
+TOO_FEW = (
+    "the class is too small, or too short: {least} or more learners, and 2 or more steps, at {rate} a second"
+)
 HEADING = (
     "learners  ready (s)  median (ms)  p95 (ms)  MB/learner  server (MB)  learners/core"
     "  steps  overtaken  lost  errors"
@@ -117,10 +124,10 @@ class Learner:
         asked = await fetch(self.lab, "/api/kernels", method="POST", body=json.dumps({"path": path}))
         kernel = json.loads(asked.body)["id"]
         address = self.lab.url.replace("http", "ws", 1)
+        channels = f"{address}/api/kernels/{kernel}/channels?session_id={uuid.uuid4()}"
+        patient = {"connect_timeout": PATIENCE, "request_timeout": PATIENCE}  # until it has shaken hands
         self.socket = await websocket_connect(  # it and the page send small messages at once: TCP_NODELAY
-            f"{address}/api/kernels/{kernel}/channels?session_id={uuid.uuid4()}",
-            subprotocols=[SUBPROTOCOL],
-            connect_timeout=PATIENCE,
+            HTTPRequest(channels, headers=self.lab.headers, **patient), subprotocols=[SUBPROTOCOL]
         )
         if self.socket.selected_subprotocol != SUBPROTOCOL:
             raise RuntimeError(f"the server does not speak {SUBPROTOCOL}")
@@ -253,43 +260,61 @@ class Row:
     ours: float  # processor seconds of this program, of a second
     remarks: list[str] = field(default_factory=list)
 
+    @property
+    def each(self) -> float:
+        """MB a learner."""
+        return (self.kernels + self.server) / self.learners
+
+    @property
+    def per_core(self) -> float:
+        """Learners that one core carries."""
+        return self.learners / self.processor
+
     def __str__(self) -> str:
-        times = self.latencies or [nan]
+        middle, most = typical(self.latencies)
         return (
-            f"{self.learners:8}  {self.ready:9.1f}  {median(times):11.1f}"
-            f"  {quantiles(times, n=20, method='inclusive')[-1]:8.1f}"
-            f"  {(self.kernels + self.server) / self.learners:10.0f}  {self.server:11.0f}"
-            f"  {self.learners / self.processor:13.1f}  {self.steps:5}  {self.overtaken:9}  {self.lost:4}"
-            f"  {len(self.remarks):6}"
+            f"{self.learners:8}  {self.ready:9.1f}  {middle:11.1f}  {most:8.1f}  {self.each:10.0f}"
+            f"  {self.server:11.0f}  {self.per_core:13.1f}  {self.steps:5}  {self.overtaken:9}"
+            f"  {self.lost:4}  {len(self.remarks):6}"
         )
 
 
-async def measure(lab: Lab, server: psutil.Process, learners: int, seconds: float) -> Row:
-    """A class of so many learners, from its first kernel to its last."""
+def typical(times: list[float]) -> tuple[float, float]:
+    """Median and 95th percentile; of no times, no number."""
+    times = times or [nan]
+    return median(times), quantiles(times, n=20, method="inclusive")[-1]
+
+
+async def measure(labs: Sequence[Lab], server: psutil.Process, seconds: float) -> Row:
+    """A class, from its first kernel to its last: each learner's lab, and the process that all began with."""
     code = first_cell()
-    class_ = [Learner(lab, i) for i in range(learners)]
+    learners = len(labs)
+    class_ = [Learner(lab, i) for i, lab in enumerate(labs)]
     began = time.perf_counter()
     try:
-        await asyncio.gather(*(_begin(learner, code) for learner in class_))
+        turns = asyncio.Semaphore(AT_ONCE)
+        await asyncio.gather(*(_begin(learner, code, turns) for learner in class_))
         ready = time.perf_counter() - began
         before = _processor(server), time.process_time(), time.perf_counter()
         late = await asyncio.gather(
             *(_drive(learner, i / learners / RATE, seconds) for i, learner in enumerate(class_))
         )
         after = _processor(server), time.process_time(), time.perf_counter()
-        kernels, own = [memory(p) for p in server.children(recursive=True)], memory(server)
+        kernels, servers = [], []
+        for process in (server, *server.children(recursive=True)):
+            (kernels if KERNEL in process.cmdline() else servers).append(memory(process))
         used, ours, passed = (b - a for a, b in zip(before, after, strict=True))
     finally:
         for learner in class_:
             learner.close()
-        await shut_down(lab)
+        await asyncio.gather(*map(shut_down, set(labs)))
     remarks = [f"learner {i}: {error}" for i, learner in enumerate(class_) for error in learner.errors]
     return Row(
         learners,
         ready,
         [1e3 * s for learner in class_ for s in learner.moves.latencies],
         sum(kernels),
-        own,
+        sum(servers),
         used / passed,
         sum(len(learner.moves.indices) for learner in class_),
         sum(learner.moves.overtaken for learner in class_),
@@ -300,10 +325,11 @@ async def measure(lab: Lab, server: psutil.Process, learners: int, seconds: floa
     )
 
 
-async def _begin(learner: Learner, code: str) -> None:
-    await learner.connect()
-    await learner.run(code)
-    await learner.take_the_slider()
+async def _begin(learner: Learner, code: str, turns: asyncio.Semaphore) -> None:
+    async with turns:
+        await learner.connect()
+        await learner.run(code)
+        await learner.take_the_slider()
 
 
 async def _drive(learner: Learner, offset: float, seconds: float) -> float:
@@ -337,7 +363,9 @@ async def shut_down(lab: Lab) -> None:
 
 async def fetch(lab: Lab, path: str, **request):
     return await AsyncHTTPClient(max_clients=100).fetch(
-        HTTPRequest(lab.url + path, connect_timeout=PATIENCE, request_timeout=PATIENCE, **request)
+        HTTPRequest(
+            lab.url + path, headers=lab.headers, connect_timeout=PATIENCE, request_timeout=PATIENCE, **request
+        )
     )
 
 
@@ -363,24 +391,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--learners", type=int, nargs="+", default=LEARNERS)
+    parser.add_argument("--learners", type=int, nargs="+", help=f"{LEARNERS}; behind a hub {HUB_LEARNERS}")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of moving, for each row")
-    parser.add_argument("--smoke", action="store_true", help="2 learners, 2 seconds: does it still work?")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--smoke", action="store_true", help="2 learners, 2 seconds: does it still work?")
+    how.add_argument(
+        "--hub", action="store_true", help="the same through a JupyterHub that is installed for it"
+    )
     arguments = parser.parse_args()
-    sizes, seconds = ((2,), 2) if arguments.smoke else (arguments.learners, arguments.seconds)
-    if min(sizes) < 1 or seconds * RATE < 2:
-        parser.error(f"a class is 1 learner or more, and 2 steps or more, at {RATE} a second")
+    sizes = arguments.learners or (HUB_LEARNERS if arguments.hub else LEARNERS)
+    sizes, seconds = ((2,), 2) if arguments.smoke else (sizes, arguments.seconds)
+    least = 2 if arguments.hub else 1  # behind a hub two accounts are looked at, too
+    if min(sizes) < least or seconds * RATE < 2:
+        parser.error(TOO_FEW.format(least=least, rate=RATE))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # by way of every `finally`
     torch.set_num_threads(1)
     cores = psutil.cpu_count()
     print(f"{cores} cores, {RATE} steps a second a learner, {seconds:g} s; this program is on them, too")
+    if arguments.hub:
+        from behind_hub import beside_a_hub  # which measures with what stands here
+
+        return beside_a_hub(sizes, seconds)
     print(HEADING)
     rows = []
     with tempfile.TemporaryDirectory() as scratch, running_lab(Path(scratch)) as lab:
         server = server_process(Path(scratch))
         for learners in sizes:
-            rows.append(asyncio.run(measure(lab, server, learners, seconds)))
+            rows.append(asyncio.run(measure([lab] * learners, server, seconds)))
             print(rows[-1], flush=True)
+    return 0 if told(rows) else 1
+
+
+def told(rows: Sequence[Row]) -> bool:
+    """Print what this program took itself and what went wrong; whether nothing did."""
     print()
     late, ours = max(row.late for row in rows), max(row.ours for row in rows)
     print(f"this program: a step at most {late:.0f} ms late, {ours:.2f} of a core at most")
@@ -390,7 +433,7 @@ def main() -> int:
     for row in rows:
         for remark in row.remarks[:20]:
             print(f"! {row.learners} learners, {remark}")
-    return 0 if nothing_lost else 1
+    return nothing_lost
 
 
 if __name__ == "__main__":

@@ -8,11 +8,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from math import inf, isfinite
 from pathlib import Path
+from types import SimpleNamespace
 
+import behind_hub
 import classroom
+import hub
 import pytest
 import round_trip
 from lab import need_chromium, running_chromium
+from traitlets.config import Config
 
 ROWS = [
     "ours, 12 × 12",
@@ -358,3 +362,149 @@ def test_weights_are_taken_from_the_heatmap_s_answer_to_a_step(learner):
     learner.receive("error", parent, {"ename": "ValueError", "evalue": "no"}, [], now=0.8)
     assert learner.errors == ["a map that no step asked for", "a map without weights", "ValueError: no"]
     assert len(learner.moves.shown) == 1
+
+
+# ---------------------------------------------------------------- behind a hub: what needs no hub
+
+
+GUIDE = hub.GUIDE.read_text("utf-8")
+
+
+def test_the_guide_pins_hub_and_proxy_and_has_one_configuration():
+    how = hub.recipe(GUIDE)
+    assert re.fullmatch(r"jupyterhub==6\.\d+\.\d+", how.hub)
+    assert re.fullmatch(r"configurable-http-proxy@\d+\.\d+\.\d+", how.proxy)
+    assert len(how.password) >= 8  # or the hub would not start
+    subprocess.run(["bash", "-nc", how.collect], check=True)
+
+
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        pytest.param(f"### {hub.CHAPTER}\n", "", id="no chapter"),
+        pytest.param("jupyterhub==", "jupyterhub ", id="no pin"),
+        pytest.param("c.SharedPasswordAuthenticator.user_password", "c.Password", id="no password"),
+        pytest.param("mkdir collected\n", "", id="nothing to collect with"),
+        pytest.param(
+            "```python\nfrom pathlib", "```python\n```\n\n```python\nfrom pathlib", id="two of them"
+        ),
+    ],
+)
+def test_a_recipe_that_is_not_whole_is_refused(part, instead):
+    assert part in GUIDE
+    with pytest.raises(ValueError, match=r"should have .* once in “One machine, without Docker”, not [02] "):
+        hub.recipe(GUIDE.replace(part, instead))
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """The guide's configuration as the hub reads it, in a folder with one lesson to hand out."""
+    config = Config()
+    (tmp_path / "lessons").mkdir()
+    (tmp_path / "lessons/01_self_attention.ipynb").write_text("ours", "utf-8")
+    exec(hub.recipe(GUIDE).config, {"c": config, "__file__": str(tmp_path / "jupyterhub_config.py")})
+    return config
+
+
+def home(configured: Config, name: str) -> Path:
+    """Where the hub lets the server of this learner run, with the lessons handed out."""
+    configured.Spawner.pre_spawn_hook(SimpleNamespace(user=SimpleNamespace(name=name)))
+    return Path(configured.SimpleLocalProcessSpawner.home_dir_template.format(username=name))
+
+
+def test_a_home_gets_the_lessons_once(configured):
+    lesson = home(configured, "ana") / "lessons/01_self_attention.ipynb"
+    assert lesson.read_text("utf-8") == "ours"
+    lesson.write_text("ana's", "utf-8")
+    assert home(configured, "ben") != home(configured, "ana")
+    assert lesson.read_text("utf-8") == "ana's"
+
+
+@pytest.mark.parametrize("name", ["ana", "learner-01", "..", "a/b", ".", "", "a b", "jörg"])
+def test_only_a_name_that_can_be_a_folder_s_may_log_in(configured, name):
+    may = re.match(configured.Authenticator.username_pattern, name)
+    assert bool(may) == (name in ("ana", "learner-01"))
+
+
+def test_the_guide_s_commands_collect_each_home_by_its_name(configured, tmp_path):
+    for name in ("ana", "ben"):
+        (home(configured, name) / "lessons/01_self_attention.ipynb").write_text(name, "utf-8")
+    said = 'python() { echo "$@"; }\n'  # what it does with the copies is test_collect.py's
+    commands = ["bash", "-euc", said + hub.recipe(GUIDE).collect]
+    done = subprocess.run(commands, cwd=tmp_path, capture_output=True, check=True, encoding="utf-8")
+    assert done.stdout == "-m attention_core.practice.collect collected --predictions\n"
+    copies = {path.name: path.read_text("utf-8") for path in (tmp_path / "collected").iterdir()}
+    assert copies == {"ana.ipynb": "ana", "ben.ipynb": "ben"}
+
+
+def test_every_row_that_is_not_as_it_should_be_is_told():
+    rows = {"ana": {"problem": "", "01 softmax": "passed"}, "ben": {"problem": "empty", "01 softmax": ""}}
+    wanted = {"ana": {"01 softmax": "passed"}, "ben": {"problem": "empty"}}
+    assert behind_hub.unlike(wanted, rows) == []
+    (wrong,) = behind_hub.unlike(wanted | {"ben": {"problem": ""}}, rows)
+    assert wrong == "of ben the table says {'problem': 'empty'}, not {'problem': ''}"
+    (absent,) = behind_hub.unlike(wanted | {"cy": {"problem": ""}}, rows)
+    assert absent == "of cy the table says None, not {'problem': ''}"
+    (stranger,) = behind_hub.unlike({"ana": wanted["ana"]}, rows)
+    assert stranger.startswith("of ben the table says {}")
+
+
+def test_what_is_missing_is_said(tmp_path, monkeypatch):
+    command = [sys.executable, "-c", "import sys; sys.exit('no such one')"]
+    with pytest.raises(SystemExit, match=r"^a hub could not be installed, as python.* says:\nno such one$"):
+        hub.run("a hub", command)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"^npm is missing, .*: apt-get install npm$"):
+        hub.install(hub.recipe(GUIDE), tmp_path)
+
+
+def test_a_hub_that_does_not_start_says_why_and_was_given_the_guide_s_files(tmp_path):
+    installed, folder = tmp_path / "installed", tmp_path / "class"
+    (installed / "python").mkdir(parents=True)
+    (installed / "python/jupyterhub.py").write_text("raise SystemExit('a port is taken')", "utf-8")
+    how = hub.recipe(GUIDE)
+    with (
+        pytest.raises(RuntimeError, match=r"^the hub did not start\n.* said last:\na port is taken"),
+        hub.running_hub(how, installed, folder),
+    ):
+        pass
+    assert (folder / "jupyterhub_config.py").read_text("utf-8") == how.config
+    lessons = {path.name for path in (folder / "lessons").iterdir()}
+    assert "01_self_attention.ipynb" in lessons and hub.GUIDE.name not in lessons
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param(["--hub", "--learners", "8", "1"], "2 or more learners", id="one account only"),
+        pytest.param(["--learners", "0"], "1 or more learners", id="nobody"),
+        pytest.param(["--hub", "--seconds", "0.2"], "2 or more steps", id="no time"),
+        pytest.param(["--hub", "--smoke"], "not allowed with", id="no small hub"),
+    ],
+)
+def test_a_class_that_cannot_be_is_refused(options, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["classroom.py", *options])
+    monkeypatch.setattr(classroom, "running_lab", None)  # nothing is started, whatever is not refused
+    monkeypatch.setattr(behind_hub, "beside_a_hub", None)
+    with pytest.raises(SystemExit, match="2"):
+        classroom.main()
+    assert said in capsys.readouterr().err
+
+
+def row(latencies: list[float], kernels: float, server: float, processor: float) -> classroom.Row:
+    """A round of a class of two."""
+    return classroom.Row(2, 1.0, latencies, kernels, server, processor, 4, 0, 0, 1.0, 0.1)
+
+
+def test_a_hub_s_rounds_stand_beside_the_plain_server_s_with_how_many_times_as_much():
+    plain = [row([4, 4, 4], 400, 80, 0.1), row([8, 8, 8, 8], 400, 80, 0.1)]
+    behind = [row([12, 12], 400, 200, 0.2), row([12, 12], 400, 240, 0.2)]
+    heading, *lines = behind_hub.compared(plain, behind)
+    assert heading.split() == ["2", "learners", "plain", "hub", "ratio"]
+    assert [numbers(line) for line in lines] == [
+        [8.0, 12.0, 1.5],  # of all latencies, not of the rounds' medians
+        [8.0, 12.0, 1.5],
+        [240.0, 310.0, 1.29],
+        [40.0, 110.0, 2.75],
+        [20.0, 10.0, 0.5],
+    ]
