@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -270,3 +271,21 @@ def test_page_and_still_twin_have_the_same_colours():
     css = (PAGE / "picture.css").read_text("utf-8")
     for name, value in (("tint", TINT), ("fullest", FULLEST), ("chosen", CHOSEN), ("mark", MARK)):
         assert f"--pc-{name}: {value};" in css
+
+
+def test_a_picture_is_made_into_pixels_once_and_what_is_reckoned_from_it_is_looked_at_anew():
+    first = Pixels(np.full((1, 4, 6), 0.5), (2, 2))
+    view = Picture(first)
+    sent = view._pixels
+    view.show(replace(first, chosen=3))
+    assert view._pixels is sent and view._frame["chosen"] == 3
+    with pytest.raises(ValueError, match="read-only"):
+        first.image[0, 0, 0] = 1
+    view.show(replace(first, image=1.5 * first.image))
+    assert view._pixels == bytes([round(0.75 * 255)]) * (4 * 6 * 3)
+    with pytest.raises(ValueError, match="finite"):
+        Pixels(first.image * np.nan)
+    with pytest.raises(ValueError, match="channels"):
+        Pixels(first.image[0, 0])
+    view.show(None)
+    assert view._pixels == b""

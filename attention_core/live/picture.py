@@ -144,9 +144,19 @@ class Pixels:
         return [tuple(map(float, line)) for line in found]
 
 
+class _Checked(np.ndarray):
+    """An image that nobody can write into."""
+
+
 def image_of(image: Any) -> np.ndarray:
-    """`(channels, height, width)` with 1 or 3 channels, float32, a copy. Raises: ValueError."""
-    array = brought.numbers("image", image)
+    """`(channels, height, width)` with 1 or 3 channels, float32, a copy, read-only. Raises: ValueError.
+
+    What this has returned once is returned as it is.
+    """
+    checked = (
+        isinstance(image, _Checked) and not image.flags.writeable
+    )  # what is reckoned from one is no such
+    array = image if checked else brought.numbers("image", image)
     if array.ndim == 4 and len(array) == 1:
         array = array[0]
     array = array[None] if array.ndim == 2 else array
@@ -159,9 +169,12 @@ def image_of(image: Any) -> np.ndarray:
         raise ValueError(
             f"{array.shape[1]} × {array.shape[2]} pixels are too many: the most is {MOST_SIDE} a side"
         )
+    if checked:
+        return array
     if not np.isfinite(array).all():
         raise ValueError("a picture must hold finite numbers, this one has NaN or ∞")
-    return array
+    array.flags.writeable = False
+    return array.view(_Checked)
 
 
 class Picture(View):
@@ -180,12 +193,14 @@ class Picture(View):
         super().__init__()
         self._told: dict[str, list[Callable]] = {"chosen": [], "dragged": [], "painted": [], "grabbed": []}
         self.on_msg(self._heard)
+        self.content = None
         self.show(content)
 
     def show(self, content: Pixels | None) -> None:
-        self.content = content
+        before, self.content = self.content, content
         with self.hold_sync():  # one message, so that the page paints once
-            self._pixels = b"" if content is None else content.rgb.tobytes()
+            if content is None or before is None or content.image is not before.image:
+                self._pixels = b"" if content is None else content.rgb.tobytes()
             self._frame = {} if content is None else self._over(content)
 
     def _over(self, content: Pixels) -> dict:

@@ -303,10 +303,9 @@ def test_titles_keep_clear_of_each_other_and_of_labels(book, width):
         expect(box.locator(".ah-head")).to_have_count(8 if name == "multi" else 1)
         until(lambda box=box: box.evaluate(CROWDED), lambda crowded: crowded == [])
     multi = book.box("multi")
-    bottoms = {}  # of the maps, by where they begin
-    for canvas in multi.locator("canvas").all():
-        at = canvas.bounding_box()
-        bottoms.setdefault(round(at["y"] / 60), set()).add(round(at["y"]))
+    bottoms = {}  # of the maps, by where they begin: all at one moment, as the page may still be laid out
+    for y in multi.locator("canvas").evaluate_all("(all) => all.map((one) => one.getBoundingClientRect().y)"):
+        bottoms.setdefault(round(y / 60), set()).add(round(y))
     assert all(len(line) == 1 for line in bottoms.values()), "maps of one line do not stand in line"
     book.page.set_viewport_size({"width": 1280, "height": 1000})
 

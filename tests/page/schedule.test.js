@@ -34,6 +34,16 @@ test("the first change is drawn at once, its followers together in the next fram
   assert.equal(drawn, 3); // after a quiet frame, at once again
 });
 
+test("several changes of one message are drawn once", async () => {
+  const frame = screen();
+  let drawn = 0;
+  const { changed } = atOnce(() => drawn++);
+  changed(); changed(); changed();
+  await settled();
+  frame(); await settled();
+  assert.equal(drawn, 1);
+});
+
 test("what waits for the next frame is drawn once in it, or not at all when it was stopped", () => {
   const frame = screen();
   let drawn = 0;

@@ -18,7 +18,7 @@ from attention_core.live.explorer import Explorer
 from attention_core.live.heatmap import AttentionHeatmap
 from attention_core.live.layers import SIDE, Layers, Taken, asked, order, scored, shared_out, taken, without
 from attention_core.live.map import AttentionMap
-from attention_core.live.picture import Picture, Pixels
+from attention_core.live.picture import Picture, Pixels, image_of
 from attention_core.live.reading import Reading
 from attention_core.live.remarks import Unusable, instead
 from attention_core.live.strip import Strip, Words
@@ -298,7 +298,7 @@ class ModelExplorer(Explorer):
         return anew, False
 
     def _tiles(self, of: Layers, again, struck: int | None) -> np.ndarray:
-        return self._once("tiles", (of,), of.tiles)
+        return self._once("tiles", (of,), lambda: image_of(of.tiles()))
 
     def _scores(self, taken: "Taken", score) -> tuple[Tensor | None, str]:
         """Of all heads, if they can be scored; and what is said where that fails."""

@@ -142,7 +142,7 @@ class PictureExplorer(Explorer):
     @traitlets.validate("picture")
     def _check_picture(self, proposal) -> Tensor | None:
         try:
-            return None if proposal.value is None else torch.from_numpy(image_of(proposal.value))
+            return None if proposal.value is None else torch.from_numpy(image_of(proposal.value).copy())
         except ValueError as wrong:
             raise traitlets.TraitError(str(wrong)) from None
 

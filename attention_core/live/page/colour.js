@@ -28,7 +28,7 @@ export function readPalette(view) {
  * Which of the 256 colours a share of the scale has.
  * @param {number} x
  */
-export const shade = (x) => (x >= 1 ? 255 : x > 0 ? Math.floor(x * 255.999) : 0);
+export const shade = (x) => (x >= 1 ? 255 : x > 0 ? (x * 255.999) | 0 : 0);
 
 export const NOT_A_NUMBER = 0xff8080c0; // a red that the map does not contain
 

@@ -30,16 +30,20 @@ export function paint(canvas, frame, head, size, look) {
   const ratio = (window.devicePixelRatio || 1) * size.zoom; // sharp, also when enlarged
   const width = Math.max(1, Math.round(size.width * ratio));
   const height = Math.max(1, Math.round(size.height * ratio));
-  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  const context = contextOf(canvas);
-  context.imageSmoothingEnabled = false;
-  context.clearRect(0, 0, width, height);
   const [stepR, stepC] = [Math.ceil(frame.rows / height), Math.ceil(frame.columns / width)];
   const [rows, columns] = [Math.ceil(frame.rows / stepR), Math.ceil(frame.columns / stepC)];
   const image = new ImageData(columns, rows);
   const mask = frame.allowed && new ImageData(columns, rows);
   const masked = mask && new Uint32Array(mask.data.buffer);
   fill(new Uint32Array(image.data.buffer), masked, frame, head, { stepR, stepC, columns }, look);
+  const gaps = size.x >= GAP_FROM && size.y >= GAP_FROM;
+  if (!mask && !gaps) { // nothing but cells: the page itself makes them larger, in a third of the time
+    resize(canvas, columns, rows).putImageData(image, 0, 0);
+    return;
+  }
+  const context = resize(canvas, width, height);
+  context.imageSmoothingEnabled = false;
+  context.clearRect(0, 0, width, height);
   stretch(context, image, width, height);
   if (mask && masked?.some((m) => m)) {
     const { canvas: hatched, context: over } = spareCanvas("hatched", width, height);
@@ -50,11 +54,17 @@ export function paint(canvas, frame, head, size, look) {
     over.fillRect(0, 0, width, height);
     context.drawImage(hatched, 0, 0);
   }
-  if (size.x >= GAP_FROM && size.y >= GAP_FROM) {
+  if (gaps) {
     for (let c = 1; c < frame.columns; c++) context.clearRect(Math.round((c * width) / frame.columns) - ratio, 0, ratio, height);
     for (let r = 1; r < frame.rows; r++) context.clearRect(0, Math.round((r * height) / frame.rows) - ratio, width, ratio);
   }
   if (size.x >= ROOM_FOR_NUMBER && size.y >= ROOM_FOR_NUMBER * 0.6) writeNumbers(context, frame, head, ratio, look);
+}
+
+/** @param {HTMLCanvasElement} canvas @param {number} width @param {number} height */
+function resize(canvas, width, height) {
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+  return contextOf(canvas);
 }
 
 /**

@@ -24,7 +24,10 @@ export function atOnce(draw) {
       waiting = 0;
       if (late) { late = false; changed(); }
     });
-    queueMicrotask(draw); // when all that one message changes has been set
+    queueMicrotask(() => { // when all that one message changes has been set, and told of
+      late = false;
+      draw();
+    });
   }
   return { changed, stop: () => cancelAnimationFrame(waiting) };
 }
