@@ -227,6 +227,13 @@ def test_a_model_that_trains_meanwhile_is_not_seen_by_its_explanations():
     assert explorer.heatmap.message == ""
 
 
+def test_a_model_that_cannot_be_copied_is_explained_all_the_same():
+    model = ExplanationExplorer().model
+    model.notes = (note for note in "as somebody keeps them")
+    explorer = ExplanationExplorer(model, SENTENCE)
+    assert explorer.heatmap.message == "" and set(explorer.scores) >= {"weights", "norms", "leave one out"}
+
+
 def test_of_fewer_words_fewer_are_taken_away():
     explorer = shown(k=9)
     explorer.sentence = "dull but lovely ."
