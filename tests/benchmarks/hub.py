@@ -92,9 +92,7 @@ class Hub:
     def start_servers(self, labs: list[Lab]) -> float:
         """Start all at once; returns the seconds until the last was there."""
         began = time.perf_counter()
-        with ThreadPoolExecutor(
-            len(labs)
-        ) as threads:  # an answer comes after 10 s, or when the server is there
+        with ThreadPoolExecutor(len(labs)) as threads:  # an answer comes when one is there, or after 10 s
             list(threads.map(lambda lab: self._ask(lab, "/server", method="POST"), labs))
         for lab in labs:
             while not (servers := self._ask(lab)["servers"]) or not servers[""]["ready"]:
