@@ -292,6 +292,47 @@ def test_a_slow_function_has_no_bank(monkeypatch):
     assert (told["why"], told["more"]) == ("it takes long to compute", False)
 
 
+def test_frames_of_other_controls_stay_when_one_step_takes_too_long(monkeypatch):
+    """A dial has none then, and that is all: what there is of others is as right as before."""
+    explorer = SelfAttentionExplorer()
+    assert len(all_of(explorer, 1)) >= 3
+    held = explorer._bank._held[1]
+    monkeypatch.setattr(type(explorer._bank), "_made", lambda *_: (_ for _ in ()).throw(bank.Slow()))
+    told = asked(explorer, 2)
+    assert (told["steps"], told["why"], told["more"]) == ([], "", False)
+    assert explorer._bank._held[1] == held > 0
+
+
+def test_while_a_cell_computes_nothing_is_said_of_how_long_a_function_takes(monkeypatch):
+    """It has not had the core: it is asked again later, and has its frames then."""
+    explorer = SelfAttentionExplorer()
+    with monkeypatch.context() as busy:
+        busy.setattr(type(explorer._bank), "_made", lambda *_: (_ for _ in ()).throw(bank.Slow()))
+        assert asked(explorer, 1)["why"] == "it takes long to compute"
+        busy.setattr(bank._Watch, "crowded", lambda self: True)
+        told = asked(explorer, 1)
+        assert (told["steps"], told["why"], told["more"]) == ([], "", True)
+    assert len(all_of(explorer, 1)) >= 3
+
+
+@pytest.mark.parametrize(
+    "own, process, spent, crowded",
+    [
+        (0.1, 0.1, 0.25, False),  # it sleeps, or other processes have the core
+        (0.9, 0.9, 0.9, False),
+        (0.1, 0.8, 0.1, True),  # a cell computes
+        (0.1, 0.3, 0.2, True),  # and other processes have the core besides
+        (0.9, 1.8, 0.9, False),  # a function with threads of its own
+    ],
+)
+def test_what_other_threads_spend_is_not_the_functions(own, process, spent, crowded, monkeypatch):
+    clocks = iter([(5.0, 2.0, 3.0), *[(6.0, 2.0 + own, 3.0 + process)] * 2])
+    monkeypatch.setattr(bank._Watch, "_clocks", lambda *_: next(clocks))
+    watch = bank._Watch()
+    assert watch.spent() == pytest.approx(spent)
+    assert watch.crowded() is crowded
+
+
 def test_a_turn_is_short_and_goes_on_where_it_stopped(monkeypatch):
     explorer = SelfAttentionExplorer()
     monkeypatch.setattr(bank, "A_TURN", 0.0)

@@ -63,6 +63,17 @@ class NoBank(Exception):
     """Why there are no frames beforehand, in a word or two."""
 
 
+class NoMore(NoBank):
+    """Why there are no more of them than there are: what other frames show is as right as before."""
+
+
+class Slow(NoMore):
+    """One of them was not there in time."""
+
+    def __init__(self):
+        super().__init__(LONG)
+
+
 class Bank(anywidget.AnyWidget):
     """What an explorer hands to its page beforehand; on the page, a word where it hands over nothing."""
 
@@ -132,28 +143,30 @@ class Bank(anywidget.AnyWidget):
         steps = list(dial.steps())
         here = next((i for i, (value, _) in enumerate(steps) if value == dial.at()), 0)
         order = sorted(range(len(steps)), key=lambda i: abs(i - here))[begin:]
-        if not begin:
-            self._held[which] = 0
-            self._shadows = {view: Shadow(widget) for view, widget in self._shown.items()}
-            if self._made({}) != self._standing():
-                raise NoBank("its function answers differently each time")
         found: list[tuple[object, State]] = []
-        for i in order:
-            some = begin + len(found) >= ENOUGH or sum(self._held.values()) > self._held[which]
-            if self._spent + began.spent() > MOST_SECONDS:
-                if not some:
-                    raise NoBank(LONG)
-                return found, False
-            if found and began.wall() > A_TURN:
+        try:
+            if not begin:
+                self._held[which] = 0
+                self._shadows = {view: Shadow(widget) for view, widget in self._shown.items()}
+                if self._made({}) != self._standing():
+                    raise NoBank("its function answers differently each time")
+            for i in order:
+                if self._spent + began.spent() > MOST_SECONDS:
+                    raise NoMore(LONG)
+                if found and began.wall() > A_TURN:
+                    return found, True
+                value, changes = steps[i]
+                state = self._made(changes)
+                if (size := _size(state)) + sum(self._held.values()) > MOST_BYTES:
+                    raise NoMore("it is large")
+                self._held[which] += size
+                found.append((value, state))
+        except NoMore as reason:
+            if isinstance(reason, Slow) and began.crowded():
                 return found, True
-            value, changes = steps[i]
-            state = self._made(changes)
-            if (size := _size(state)) + sum(self._held.values()) > MOST_BYTES:
-                if not some:
-                    raise NoBank("it is large")
-                return found, False
-            self._held[which] += size
-            found.append((value, state))
+            others = sum(self._held.values()) > self._held[which]
+            if begin + len(found) < ENOUGH and not others:
+                raise
         return found, False
 
     def _made(self, changes: Mapping[str, object]) -> State:
@@ -164,9 +177,9 @@ class Bank(anywidget.AnyWidget):
             try:
                 return in_time(lambda: explorer.answer_to(inputs), MOST_SECONDS)
             except Failed as failed:
-                raise NoBank(LONG) if failed.what == "too long" else failed from None
+                raise Slow if failed.what == "too long" else failed from None
             except TooLong:
-                raise NoBank(LONG) from None
+                raise Slow from None
 
         answer = _watched(ask)
         explorer.put_into({name: shadow.view for name, shadow in self._shadows.items()}, answer)
@@ -184,17 +197,33 @@ class Bank(anywidget.AnyWidget):
 class _Watch:
     """How long something has taken: of this thread's own time, and at least a quarter of what passed.
 
-    Where other processes share the core more passes than is spent; a function that sleeps spends nothing.
+    Where others share the core more passes than is spent; a function that sleeps spends nothing. What other
+    threads of this process have spent is not counted: a cell that computes, say.
     """
 
     def __init__(self):
-        self._began, self._own = time.perf_counter(), time.thread_time()
+        self._began = self._clocks()
+
+    @staticmethod
+    def _clocks() -> tuple[float, float, float]:
+        return time.perf_counter(), time.thread_time(), time.process_time()
+
+    def _passed(self) -> tuple[float, float, float]:
+        """Seconds: of the clock, of this thread, of the others."""
+        wall, own, all_of_us = (now - then for now, then in zip(self._clocks(), self._began, strict=True))
+        return wall, own, all_of_us - own
 
     def wall(self) -> float:
-        return time.perf_counter() - self._began
+        return self._passed()[0]
 
     def spent(self) -> float:
-        return max(time.thread_time() - self._own, self.wall() / 4)
+        wall, own, others = self._passed()
+        return max(own, (wall - others) / 4)
+
+    def crowded(self) -> bool:
+        """Whether others of this process held it up: how slow it is cannot be told then."""
+        wall, own, others = self._passed()
+        return others > wall / 10 and own < wall / 2
 
 
 class Shadow:

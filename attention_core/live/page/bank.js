@@ -163,7 +163,7 @@ export function makeBank({ dials, views, answer, gone, ask, say, soon, later, ne
     for (const [where, step] of steps) bank.steps.set(key(where), step);
     Object.assign(bank, { base, more, asked: bank.asked + steps.length });
     held[dial] = bank;
-    wait(0);
+    wait(more && !steps.length ? LOST : 0); // the kernel is busy: a cell computes
   }
 
   return { moved, answered, changed, told, want: () => { wanted = true; wait(0); }, stop: () => never(timer) };
