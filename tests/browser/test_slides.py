@@ -6,17 +6,14 @@ from dataclasses import dataclass, field
 import lab as labs
 import nbformat
 import pytest
-from deck import ACTIVE, LOST, PROJECTOR, settled, start
+from deck import ACTIVE, LOST, OUT_OF_SIGHT, PROJECTOR, settled, start
 from opened import LESSONS, shared
 from playwright.sync_api import expect
 
 STARTS, SHOWN = ("slide", "subslide"), ("slide", "subslide", "fragment", "")
 DRIVEN = "01_self_attention"
 
-# Else a hundred cells are laid out for each press of a key: all but those that stand on no slide then. That
-# nothing of these is seen is looked at without it, on the first slide and on the last.
-OUT_OF_SIGHT = ".jp-Notebook-cell:not(.jp-deck-mod-onscreen) > * { content-visibility: hidden; }"
-# JupyterLab's own, for each press too: the cursor of every other cell goes back to the first letter.
+# JupyterLab's own, for each press of a key: the cursor of every other cell goes back to the first letter.
 LET_CURSORS_BE = "() => { panel().content._trimSelections = () => {}; }"
 STRAY = """(quick) => {
     quick.disabled = true; // until this has been laid out: no frame of it is painted
