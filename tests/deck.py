@@ -7,6 +7,9 @@ from playwright.sync_api import expect
 
 PROJECTOR = {"width": 1280, "height": 720}
 
+# Else all cells are laid out for each press of a key: all but those that stand on no slide then. That nothing
+# of these is seen is looked at without it, in test_slides.py.
+OUT_OF_SIGHT = ".jp-Notebook-cell:not(.jp-deck-mod-onscreen) > * { content-visibility: hidden; }"
 ACTIVE = "() => panel().content.activeCell.model.sharedModel.id"
 SEEN = """() => { // what stands on the slide
     const book = panel().content;
@@ -59,6 +62,10 @@ LOST = """() => { // what does not fit on it, in words
     }
     return lost;
 }"""
+SCROLLS = """() => [...document.querySelectorAll("*")].filter((node) =>
+    node.scrollWidth > node.clientWidth && /auto|scroll/.test(getComputedStyle(node).overflowX)
+    && node.checkVisibility({ visibilityProperty: true })
+).map((node) => `${node.localName} .${node.className}: ${node.scrollWidth} px in ${node.clientWidth}`)"""
 
 
 def start(notebook: Notebook) -> None:

@@ -52,6 +52,9 @@ window.COLOURS = (() => {
     return { rgba, over, behind, ratio };
 })();
 """
+WORN = """(light) => document.body.dataset.jpThemeLight === String(light)
+    && (getComputedStyle(document.body).getPropertyValue("--jp-layout-color0") === "white") === light
+    && !document.querySelector("#jupyterlab-splash")"""
 SECONDS = 1000  # in Playwright's milliseconds
 
 
@@ -209,6 +212,11 @@ class Notebook:
     def command(self, name: str, **arguments) -> None:
         """One of JupyterLab's own commands, to its end."""
         self.page.evaluate("([name, given]) => jupyterapp.commands.execute(name, given)", [name, arguments])
+
+    def wear(self, theme: str) -> None:
+        """One of JupyterLab's themes, once its colours are there: they come later than its name."""
+        self.command("apputils:change-theme", theme=theme)
+        self.page.wait_for_function(WORN, arg=theme == "JupyterLab Light")
 
     def _asked(self, url: str) -> None:
         if urlsplit(url).scheme not in ("data", "blob"):

@@ -1,11 +1,12 @@
-"""Every explorer there is, found and not listed: alive by keyboard, and on a slide."""
+"""Every explorer there is, found and not listed: by keyboard, in the system's colours, on a slide."""
 
 import nbformat
 import pytest
-from deck import LOST, settled, start
+from deck import LOST, SCROLLS, settled, start
 from found import found_explorers
 from lab import KERNELSPEC, Notebook, until
 from playwright.sync_api import Locator
+from test_page_faults import CONTRAST, READ
 
 FOUND = found_explorers()
 FRAMES = """box => [...box.querySelectorAll("[data-frames]")].map(view => Number(view.dataset.frames))"""
@@ -71,16 +72,36 @@ def test_each_control_moves_something_by_keyboard_and_has_a_name(notebook, name)
         assert view.evaluate("view => view.textContent.trim() || view.querySelector('canvas, svg')")
 
 
-def test_each_fits_a_slide_with_its_controls(notebook):
-    notebook.run_all()  # anew, whatever was done to them
-    start(notebook)
+@pytest.fixture(scope="module")
+def anew(notebook):
+    """Each made once more, whatever was done to it, where the system chooses white on black."""
+    notebook.page.emulate_media(forced_colors="active", color_scheme="dark")
+    notebook.run_all()
+    return notebook
+
+
+def test_what_is_written_is_read_where_the_system_chooses_the_colours(anew):
+    boxes = {name: Hands(anew, name).box for name in FOUND}
+    for scheme in ("dark", "light"):
+        anew.page.emulate_media(forced_colors="active", color_scheme=scheme)
+        for name, box in boxes.items():
+            found = box.locator(READ).evaluate_all(CONTRAST)
+            assert found and min(found) >= 4.5, (name, scheme)
+
+
+def test_each_fits_a_slide_with_its_controls(anew):
+    anew.page.emulate_media(forced_colors="none", color_scheme="light")
+    start(anew)
+    slide = anew.page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.attention-explorer)")
     lost = {}
     try:
         for name in FOUND:
-            seen = settled(notebook)
+            seen = until(lambda: settled(anew), lambda seen: len(seen["visible"]) == 1)
             assert len(seen["onscreen"]) == 1
-            lost[name] = notebook.page.evaluate(LOST)
-            notebook.page.keyboard.press("ArrowDown")
+            until(lambda: anew.page.evaluate(SCROLLS), lambda found: found == [])
+            lost[name] = anew.page.evaluate(LOST)
+            assert slide.locator(".ah, .sm").bounding_box()["width"] > 300
+            anew.page.keyboard.press("ArrowDown")
     finally:
-        notebook.page.get_by_role("button", name="Exit Deck").click()
+        anew.page.get_by_role("button", name="Exit Deck").click()
     assert {name: what for name, what in lost.items() if what} == {}

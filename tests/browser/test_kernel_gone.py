@@ -11,11 +11,13 @@ VIEWS = """
 import torch
 from attention_core import SinusoidalEncoding
 from attention_core.live import AttentionHeatmap, LookUpExplorer, SinusoidExplorer, TrainingView
+from attention_core.live.explorers import training as module
 from attention_core.practice import predict
 from attention_core.tasks import Reverse
 from attention_core.transformer import TinyTransformer
 from IPython.display import display
 
+module._loaded_whole = lambda name: None  # takes a second, for an optimiser: there is none here
 model = TinyTransformer(10, positions=SinusoidalEncoding(32))
 training = TrainingView(model, torch.arange(8)[None])
 display(AttentionHeatmap(torch.eye(3)), LookUpExplorer(), SinusoidExplorer(), training)

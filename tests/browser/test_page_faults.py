@@ -6,8 +6,7 @@ import json
 import nbformat
 import numpy as np
 import pytest
-from deck import LOST, settled, start
-from found import found_explorers
+from deck import LOST, OUT_OF_SIGHT, SCROLLS, settled, start
 from lab import Notebook, until
 from PIL import Image
 from playwright.sync_api import Locator, expect
@@ -26,11 +25,6 @@ explorer
     "clocks": "clocks = SinusoidExplorer(); clocks",
     "position": "position = PositionExplorer(shuffle=1); position",
 }
-CELLS |= {  # and every other explorer there is
-    name: code
-    for name, code in found_explorers().items()
-    if not any(f"{name}(" in cell for cell in CELLS.values())
-}
 
 
 class Book:
@@ -38,7 +32,7 @@ class Book:
 
     def __init__(self, notebook: Notebook):
         self.notebook, self.page = notebook, notebook.page
-        self.made = set(CELLS)  # in this test; for the first, which wants all of them, by `run_all`
+        self.made: set[str] = set()  # in this test
 
     def make(self, *names: str) -> None:
         """Run these cells anew, the first of all before, which imports."""
@@ -105,15 +99,17 @@ def differ(one: np.ndarray, other: np.ndarray) -> int:
     return int((np.abs(one - other).max(-1) > 60).sum())
 
 
-def test_nothing_on_a_slide_scrolls_sideways(all_of_them, deck):
-    for name in CELLS:
-        box = turn_to(deck, name)
-        until(lambda: deck.page.evaluate(SCROLLS), lambda found: found == [])
-        assert deck.page.evaluate(LOST) == [], name
-        assert box.locator(".ah, .sm").bounding_box()["width"] > 300
-
-
 # ---------------------------------------------------------------- where the system chooses the colours
+
+CONTRAST = """all => all.map(one => {
+    const { rgba, behind, ratio } = COLOURS;
+    const style = getComputedStyle(one);
+    return ratio(rgba(one instanceof SVGElement ? style.fill : style.color), behind(one));
+})"""
+READ = (
+    ".widget-toggle-button, .hs-alone, .ah-word, .plane-point text, .plane-point circle, .cv-tick, "
+    ".sm text:not(.sm-flag text)"
+)
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -165,17 +161,8 @@ def test_what_is_chosen_is_seen_where_the_system_chooses_the_colours(book, force
     fill = multi.locator(".hs-fill").first
     assert len(colours(multi.locator(".hs-whole").first)) > 1 and fill.bounding_box()["width"] > 20
     assert grounds(multi, ".hs-fill")[0] != grounds(multi, ".hs-whole")[0]
-    contrast = """all => all.map(one => {
-        const { rgba, behind, ratio } = COLOURS;
-        const style = getComputedStyle(one);
-        return ratio(rgba(one instanceof SVGElement ? style.fill : style.color), behind(one));
-    })"""
-    read = (
-        ".widget-toggle-button, .hs-alone, .ah-word, .plane-point text, .plane-point circle, .cv-tick, "
-        ".sm text:not(.sm-flag text)"
-    )
     for name in CELLS:
-        found = book.box(name).locator(read).evaluate_all(contrast)
+        found = book.box(name).locator(READ).evaluate_all(CONTRAST)
         assert found and min(found) >= 4.5, name
     hands = book.box("clocks").locator(".sm-clock").first
     here, there = (
@@ -379,25 +366,29 @@ def test_the_page_does_not_jump_when_a_sentence_is_emptied(book):
 # ---------------------------------------------------------------- slides
 
 ACTIVE = "() => panel().content.activeCellIndex"
-SCROLLS = """() => [...document.querySelectorAll("*")].filter((node) =>
-    node.scrollWidth > node.clientWidth && /auto|scroll/.test(getComputedStyle(node).overflowX)
-    && node.checkVisibility({ visibilityProperty: true })
-).map((node) => `${node.localName} .${node.className}: ${node.scrollWidth} px in ${node.clientWidth}`)"""
 
 
-@pytest.fixture
-def all_of_them(book):
-    book.make(*CELLS)
-
-
-@pytest.fixture
-def deck(book):
-    book.make("explorer", "look_up", "clocks")
+@pytest.fixture(scope="module")
+def slides(book):
+    """Started once, for the tests that are the last of this file."""
     start(book.notebook)
     yield book
     book.page.get_by_role("button", name="Exit Deck").click()
     expect(book.page.locator("body[data-jp-deck-mode]")).to_have_count(0)
-    book.page.set_viewport_size({"width": 1280, "height": 1000})
+
+
+@pytest.fixture
+def deck(slides):
+    slides.make("explorer", "look_up", "clocks")
+    return slides
+
+
+@pytest.fixture
+def quick(deck):
+    """Where keys and hands are looked at, and not what a slide shows."""
+    style = deck.page.add_style_tag(content=OUT_OF_SIGHT)
+    yield deck
+    style.evaluate("style => style.remove()")
 
 
 AT_REST = """async () => { // a busy deck gives a slide the focus late: before anybody acts
@@ -419,6 +410,16 @@ def turn_to(deck: Book, name: str) -> Locator:
     return deck.page.locator(".jp-deck-mod-visible .jp-OutputArea-output:has(.attention-explorer)")
 
 
+def test_nothing_on_a_slide_scrolls_sideways(deck):
+    """Of every other explorer there is: test_every_explorer.py."""
+    deck.make(*CELLS)
+    for name in CELLS:
+        box = turn_to(deck, name)
+        until(lambda: deck.page.evaluate(SCROLLS), lambda found: found == [])
+        assert deck.page.evaluate(LOST) == [], name
+        assert box.locator(".ah, .sm").bounding_box()["width"] > 300
+
+
 def goes_on(deck: Book, name: str) -> None:
     """The down arrow key leads from that slide to the next."""
     at = list(CELLS).index(name)
@@ -436,53 +437,53 @@ def drag(deck: Book, part: Locator, across: float, down: float = 0) -> None:
     deck.page.mouse.up()
 
 
-def test_after_a_drag_the_arrow_keys_are_the_controls_and_after_escape_the_slides(deck):
-    box = turn_to(deck, "explorer")
+def test_after_a_drag_the_arrow_keys_are_the_controls_and_after_escape_the_slides(quick):
+    box = turn_to(quick, "explorer")
     handle = box.get_by_role("slider", name="Temperature")
     for use in (
-        lambda: drag(deck, handle, -20),
+        lambda: drag(quick, handle, -20),
         lambda: box.locator(".noUi-target").first.click(position={"x": 60, "y": 2}),  # its track
     ):
-        turn_to(deck, "explorer")
+        turn_to(quick, "explorer")
         use()
         expect(handle).to_be_focused()
         read = box.locator(".widget-readout")
-        deck.heard("f'{explorer.temperature:.2f}'", read.inner_text())
+        quick.heard("f'{explorer.temperature:.2f}'", read.inner_text())
         before = float(read.inner_text())
-        deck.page.keyboard.press("ArrowRight")
+        quick.page.keyboard.press("ArrowRight")
         expect(read).to_have_text(f"{before + 0.05:.2f}")
-        deck.page.keyboard.press("Escape")
-        goes_on(deck, "explorer")
+        quick.page.keyboard.press("Escape")
+        goes_on(quick, "explorer")
     for name, part, way, text in (
         ("look_up", ".plane-movable circle", (-40, 30), ".ah-caption"),
         ("clocks", ".sm-flag", (60, 0), ".sm-caption"),
     ):
-        for leave in (lambda: deck.page.keyboard.press("Escape"), lambda: box.locator(text).click()):  # noqa: B023
-            box = turn_to(deck, name)
-            drag(deck, box.locator(part).first, *way)
+        for leave in (lambda: quick.page.keyboard.press("Escape"), lambda: box.locator(text).click()):  # noqa: B023
+            box = turn_to(quick, name)
+            drag(quick, box.locator(part).first, *way)
             expect(box.locator(":focus")).to_have_attribute("role", "slider")
-            deck.page.keyboard.press("ArrowDown")  # is the point's or the flag's
-            assert deck.page.evaluate(ACTIVE) == list(CELLS).index(name)
+            quick.page.keyboard.press("ArrowDown")  # is the point's or the flag's
+            assert quick.page.evaluate(ACTIVE) == list(CELLS).index(name)
             leave()
-            goes_on(deck, name)
+            goes_on(quick, name)
 
 
-def test_a_button_has_no_use_for_arrow_keys_so_that_they_turn_the_slide(deck):
-    box = turn_to(deck, "explorer")
+def test_a_button_has_no_use_for_arrow_keys_so_that_they_turn_the_slide(quick):
+    box = turn_to(quick, "explorer")
     box.get_by_role("button", name="causal").click()
-    goes_on(deck, "explorer")
-    deck.page.keyboard.press("ArrowUp")
-    until(lambda: deck.page.evaluate(ACTIVE), lambda at: at == 0)
+    goes_on(quick, "explorer")
+    quick.page.keyboard.press("ArrowUp")
+    until(lambda: quick.page.evaluate(ACTIVE), lambda at: at == 0)
     box.get_by_role("checkbox", name="each row on its own scale").click()
-    goes_on(deck, "explorer")
-    box = turn_to(deck, "explorer")
+    goes_on(quick, "explorer")
+    box = turn_to(quick, "explorer")
     box.get_by_role("grid").click()
-    deck.heard("len(explorer.heatmap.pinned)", 1)
-    deck.page.keyboard.press("Escape")  # frees the row
-    deck.heard("len(explorer.heatmap.pinned)", 0)
+    quick.heard("len(explorer.heatmap.pinned)", 1)
+    quick.page.keyboard.press("Escape")  # frees the row
+    quick.heard("len(explorer.heatmap.pinned)", 0)
     expect(box.locator(":focus")).to_have_role("gridcell")
-    deck.page.keyboard.press("Escape")  # and leaves the map
-    goes_on(deck, "explorer")
-    turn_to(deck, "explorer").get_by_role("textbox", name="Sentence").click()
-    deck.page.keyboard.press("Escape")
-    goes_on(deck, "explorer")
+    quick.page.keyboard.press("Escape")  # and leaves the map
+    goes_on(quick, "explorer")
+    turn_to(quick, "explorer").get_by_role("textbox", name="Sentence").click()
+    quick.page.keyboard.press("Escape")
+    goes_on(quick, "explorer")

@@ -262,15 +262,13 @@ def test_a_model_that_breaks_is_said_and_the_picture_stays(digits):
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_axe_finds_nothing_serious(digits, theme):
     digits.notebook.execute("shown.hidden, shown.query = [0], 3")
-    digits.notebook.command("apputils:change-theme", theme=theme)
-    digits.page.locator(f"body[data-jp-theme-light={str(theme == LIGHT).lower()}]").wait_for(state="attached")
-    digits.page.wait_for_timeout(1000)  # the colours come later than the theme's name
+    digits.notebook.wear(theme)
     # JupyterLab's own body has a height of 0: axe would take all for hidden
     laid_out = digits.page.add_style_tag(content="body { height: 100vh }")
     digits.page.evaluate(AXE)
     found = digits.page.evaluate(LOOK, [OURS[:1], []])
     laid_out.evaluate("style => style.remove()")
-    digits.notebook.command("apputils:change-theme", theme=LIGHT)
+    digits.notebook.wear(LIGHT)
     findings = found["violations"] + [entry for entry in found["incomplete"] if entry[0] != "color-contrast"]
     assert [entry for entry in findings if entry[1] in ("critical", "serious")] == []
     assert found["readable"] > 20

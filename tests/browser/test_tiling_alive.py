@@ -167,15 +167,13 @@ def test_a_wrong_merge_is_seen_on_the_page(tiling):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_axe_finds_nothing_serious(tiling, theme):
-    tiling.notebook.command("apputils:change-theme", theme=theme)
-    tiling.page.locator(f"body[data-jp-theme-light={str(theme == LIGHT).lower()}]").wait_for(state="attached")
-    tiling.page.wait_for_timeout(1000)  # the colours come later than the theme's name
+    tiling.notebook.wear(theme)
     # JupyterLab's own body has a height of 0: axe would take all for hidden
     laid_out = tiling.page.add_style_tag(content="body { height: 100vh }")
     tiling.page.evaluate(AXE)
     found = tiling.page.evaluate(LOOK, [OURS[:1], []])
     laid_out.evaluate("style => style.remove()")
-    tiling.notebook.command("apputils:change-theme", theme=LIGHT)
+    tiling.notebook.wear(LIGHT)
     findings = found["violations"] + [entry for entry in found["incomplete"] if entry[0] != "color-contrast"]
     assert [entry for entry in findings if entry[1] in ("critical", "serious")] == []
     assert found["readable"] > 20

@@ -132,15 +132,13 @@ def test_a_pinned_letter_is_pinned_in_both(dates):
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_axe_finds_nothing_serious(dates, theme):
-    dates.notebook.command("apputils:change-theme", theme=theme)
-    dates.page.locator(f"body[data-jp-theme-light={str(theme == LIGHT).lower()}]").wait_for(state="attached")
-    dates.page.wait_for_timeout(1000)  # the colours come later than the theme's name
+    dates.notebook.wear(theme)
     # JupyterLab's own body has a height of 0: axe would take all for hidden
     laid_out = dates.page.add_style_tag(content="body { height: 100vh }")
     dates.page.evaluate(AXE)
     found = dates.page.evaluate(LOOK, [OURS[:1], []])
     laid_out.evaluate("style => style.remove()")
-    dates.notebook.command("apputils:change-theme", theme=LIGHT)
+    dates.notebook.wear(LIGHT)
     findings = found["violations"] + [entry for entry in found["incomplete"] if entry[0] != "color-contrast"]
     assert [entry for entry in findings if entry[1] in ("critical", "serious")] == []
     assert found["readable"] > 20
