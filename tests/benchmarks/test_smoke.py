@@ -2,20 +2,27 @@
 
 import asyncio
 import re
+import runpy
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from math import inf, isfinite
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import behind_hub
+import beside
 import classroom
 import hub
+import lab as labs
+import model_maps
 import pytest
 import round_trip
-from lab import need_chromium, running_chromium
+import slider_latency
+from lab import need_chromium, running_chromium, running_lab
 from traitlets.config import Config
 
 ROWS = [
@@ -30,12 +37,52 @@ ROWS = [
 ]
 
 
+HERE = Path(__file__).parent
+SHARING = {  # the modules that open JupyterLab and Chromium, of benchmarks that do not time how these start
+    "slider_latency": [slider_latency],
+    "typed_letter": [beside],
+    "moved_frame": [beside],
+    "replaced_word": [beside],
+    "model_maps": [model_maps, beside],
+    "round_trip": [round_trip],
+}
+
+
 def smoke(script: str) -> str:
     """What a benchmark prints when it does everything, but little of it."""
-    command = [sys.executable, str(Path(__file__).with_name(script)), "--smoke"]
+    command = [sys.executable, str(HERE / script), "--smoke"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """One JupyterLab and one Chromium for the benchmarks that only need to have them."""
+    need_chromium()
+    with running_lab(tmp_path_factory.mktemp("lab")) as lab, running_chromium() as chromium:
+        yield lab, chromium
+
+
+@pytest.fixture
+def shared(opened, monkeypatch, capsys):
+    """As `smoke`, in this process and with `opened`; each benchmark has a profile and a kernel of its own."""
+    lab, chromium = opened
+
+    def smoke(script: str) -> str:
+        monkeypatch.setattr(sys, "argv", [f"{script}.py", "--smoke"])
+        for module in (labs, *SHARING[script]):
+            monkeypatch.setattr(module, "running_lab", lambda scratch: nullcontext(lab), raising=False)
+            monkeypatch.setattr(module, "running_chromium", lambda: nullcontext(chromium), raising=False)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(HERE / f"{script}.py"), run_name="__main__")
+        printed = capsys.readouterr().out
+        assert ended.value.code == 0, printed
+        return printed
+
+    yield smoke
+    for context in chromium.contexts:
+        context.close()
 
 
 def numbers(line: str) -> list[float]:
@@ -43,10 +90,22 @@ def numbers(line: str) -> list[float]:
     return [float(column) for column in re.split(r"\s{2,}", line.strip())[1:]]
 
 
+@pytest.mark.parametrize("script", SHARING)
+def test_a_benchmark_that_is_not_started_by_itself_finds_what_it_imports(script, monkeypatch):
+    """As its command does: from its own folder, with nothing of ours on the path or imported before."""
+    tests = HERE.parent
+    there = [entry for entry in sys.path if tests not in (path := Path(entry).resolve(), *path.parents)]
+    monkeypatch.setattr(sys, "path", [str(HERE), *there])
+    with patch.dict(sys.modules):
+        for name, module in list(sys.modules.items()):
+            if tests in Path(getattr(module, "__file__", None) or "/").parents:
+                del sys.modules[name]
+        assert callable(runpy.run_path(str(HERE / f"{script}.py"))["main"])
+
+
 @pytest.mark.browser
-def test_the_latency_benchmark_fills_its_table():
-    need_chromium()
-    printed = smoke("slider_latency.py")
+def test_the_latency_benchmark_fills_its_table(shared):
+    printed = shared("slider_latency")
     _heading, *table = printed.split("\n\n")[0].splitlines()
     assert len(table) == len(ROWS)
     for line, name in zip(table, ROWS, strict=True):
@@ -63,9 +122,8 @@ def test_the_latency_benchmark_fills_its_table():
 @pytest.mark.parametrize(
     ("script", "rows"), [("typed_letter", 3), ("moved_frame", 2), ("replaced_word", 3)], ids=str
 )
-def test_the_benchmarks_beside_an_echo_fill_their_tables(script, rows):
-    need_chromium()
-    printed = smoke(f"{script}.py")
+def test_the_benchmarks_beside_an_echo_fill_their_tables(script, rows, shared):
+    printed = shared(script)
     _heading, *table = printed.split("\n\n")[0].splitlines()
     assert [re.split(r"[:,]", line)[0] for line in table] == ["ours", "an echo", "of it"][:rows]
     for line in table:
@@ -76,9 +134,8 @@ def test_the_benchmarks_beside_an_echo_fill_their_tables(script, rows):
 
 
 @pytest.mark.browser
-def test_the_benchmark_of_a_whole_models_maps_fills_its_tables():
-    need_chromium()
-    sizes, heads, verdicts = re.split(r"\n{2,}", smoke("model_maps.py"))
+def test_the_benchmark_of_a_whole_models_maps_fills_its_tables(shared):
+    sizes, heads, verdicts = re.split(r"\n{2,}", shared("model_maps"))
     tokens, sent, took = map(float, sizes.splitlines()[1].split())
     assert tokens == 64 and 0.1 < sent < 10 and took > 0
     for line in heads.splitlines()[1:]:
@@ -112,9 +169,8 @@ def test_the_benchmark_of_a_collected_class_fills_its_table():
 
 
 @pytest.mark.browser
-def test_each_condition_has_its_table():
-    need_chromium()
-    *tables, verdicts = smoke("round_trip.py").split("\n\n")
+def test_each_condition_has_its_table(shared):
+    *tables, verdicts = shared("round_trip").split("\n\n")
     for table, condition in zip(tables, round_trip.SMOKE, strict=True):
         heading, *rows = table.splitlines()
         assert heading.startswith(condition)

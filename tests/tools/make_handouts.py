@@ -18,7 +18,9 @@ import os
 import shutil
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import latex2mathml.converter
 import nbformat
@@ -26,6 +28,7 @@ import sphinx_revealjs
 from executed import executed
 from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter, SlidesExporter
+from nbconvert.filters import clean_html
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from attention_core.live.linked import PAGE as SCRIPTS
@@ -164,6 +167,8 @@ class Formulas(IPythonRenderer):
 class Offline:
     """An exporter of nbconvert's that asks nobody."""
 
+    filters: ClassVar = {"clean_html": cache(clean_html)}  # page and slides show the same code
+
     @pass_context
     def markdown2html(self, context, source: str) -> str:
         renderer = Formulas(
@@ -215,8 +220,9 @@ def handouts(
     for whole, part in OURS.items():
         theme.write_text(theme.read_text("utf-8").replace(whole, part), "utf-8")
     written = []
+    exporters = {".html": Page(), ".slides.html": Slides()}
     for path, (notebook, record) in zip(notebooks, books, strict=True):
-        for ending, exporter in ((".html", Page()), (".slides.html", Slides())):
+        for ending, exporter in exporters.items():
             body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": path.stem}})
             body = body.replace('.ipynb"', f'{ending}"')  # lessons refer to each other
             to = folder / (path.stem + ending)

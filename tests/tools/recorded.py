@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from math import prod
 from pathlib import Path
+from unittest.mock import patch
 
 import anywidget
 import ipywidgets as widgets
 import numpy as np
+from ipykernel.comm.comm import BaseComm
 from ipywidgets.widgets.widget import _instances
 
 from attention_core.live import Explorer
@@ -36,7 +38,8 @@ State = dict[str, dict[str, object]]  # of models, by their ids
 
 def write(path: str, shown: Iterable[str]) -> None:
     """Record the widgets of these ids, and all that belongs to them, in a file."""
-    Path(path).write_bytes(recorded([_instances[one] for one in shown if one in _instances]))
+    with patch.object(BaseComm, "publish_msg", lambda *_, **__: None):  # of the moves no page is told
+        Path(path).write_bytes(recorded([_instances[one] for one in shown if one in _instances]))
 
 
 def recorded(shown: Iterable[widgets.Widget]) -> bytes:
@@ -258,7 +261,7 @@ class Steps:
             for value in self._nearest(dial):
                 if time.process_time() > self._until:
                     return
-                if not self._stands(others, at):  # something gave way: anew from where all stood
+                if not self._stands([*others, last], [*at, dial.at()]):  # something gave way: anew
                     self._go(others, at)
                 dial.widget.set_state({dial.trait: value})
                 yield [*at, value]
