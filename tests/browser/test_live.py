@@ -7,6 +7,8 @@ import pytest
 from lab import Notebook, until
 from playwright.sync_api import expect
 
+from attention_core.live.linked import PAGE
+
 SENTENCE = "the cat sat on the mat because it was tired"
 IT, CAT = 7, 1
 SCRATCH = [
@@ -539,3 +541,36 @@ def test_every_text_is_readable_in_both_themes(explorer, look_up, theme):
         assert [entry for entry in found if entry[0] < 4.5] == []
     finally:
         explorer.notebook.command("apputils:change-theme", theme="JupyterLab Light")
+
+
+REFILL = """async ([source, kinds]) => {
+    const { refill } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+    const filled = (html) => { // a table's rows would not be parsed in a div
+        const parent = document.createElement("table");
+        parent.innerHTML = html;
+        return parent;
+    };
+    return kinds.flatMap((before) => kinds.flatMap((after) => {
+        const [parent, wanted] = [filled(before), filled(after)];
+        const first = (table) => table.querySelector("tr")?.firstElementChild;
+        const [old, html] = [first(parent), wanted.innerHTML];
+        const alike = old?.nodeName === first(wanted)?.nodeName;
+        refill(parent, [...wanted.childNodes]);
+        const stays = !alike || old === first(parent);
+        return parent.innerHTML === html && stays ? [] : [[before, after, parent.innerHTML, stays]];
+    }));
+}"""
+
+
+def test_a_table_that_is_filled_anew_is_the_same_as_a_new_one_and_keeps_its_cells(scratch):
+    rows = (
+        '<tr><td dir="auto" title="it">it</td><td>0.72</td></tr>',
+        '<tr><td dir="auto" title="cat">cat</td><td><span style="width: 3px"></span></td></tr>',
+        '<tr class="ah-others"><td>7 others</td><td>0.28</td><td></td></tr>',
+        "<tr><td>≈ <em>sat</em></td></tr>",
+        "<tr><th>a</th></tr>",
+    )
+    inside = ["", *rows, *map("".join, itertools.permutations(rows, 2))]
+    kinds = [f"<tbody>{html}</tbody>" if html else "" for html in inside]
+    source = (PAGE / "dom.js").read_text("utf-8")
+    assert scratch.page.evaluate(REFILL, [source, kinds]) == []

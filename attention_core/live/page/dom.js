@@ -82,3 +82,34 @@ export function keepRoom(root, nothing) {
 export function countFrame(root) {
   root.dataset.frames = String(Number(root.dataset.frames ?? 0) + 1);
 }
+
+/**
+ * Puts these nodes in the place of what an element holds; what stays alike stays there, and only what
+ * differs is set: less is styled and laid out anew.
+ * @param {Node} parent @param {(string | Node)[]} nodes
+ */
+export function refill(parent, nodes) {
+  const fresh = nodes.map((node) => (typeof node === "string" ? document.createTextNode(node) : node));
+  const old = [...parent.childNodes];
+  fresh.forEach((node, i) => {
+    if (!old[i]) parent.appendChild(node);
+    else if (!become(old[i], node)) parent.replaceChild(node, old[i]);
+  });
+  for (const node of old.slice(fresh.length)) parent.removeChild(node);
+}
+
+/**
+ * Whether a node could be made like another one: it is of the same kind.
+ * @param {Node} node @param {Node} other
+ */
+function become(node, other) {
+  if (node.nodeName !== other.nodeName) return false;
+  if (!(node instanceof Element && other instanceof Element)) {
+    if (node.nodeValue !== other.nodeValue) node.nodeValue = other.nodeValue;
+    return true;
+  }
+  for (const { name } of [...node.attributes]) if (!other.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name, value } of other.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  refill(node, [...other.childNodes]);
+  return true;
+}

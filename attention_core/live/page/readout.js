@@ -1,6 +1,6 @@
 // The panel beside a map: what the cursor is on, in words, with the arithmetic behind it and its row.
 
-import { element, tableRow, worded } from "./dom.js";
+import { element, refill, tableRow, worded } from "./dom.js";
 import { at, isBlank, mayLook, rowOf, rowScale, sumOf } from "./frame.js";
 import { counted, weight, within } from "./numbers.js";
 import { arithmetic, hidden, inWords, NOT_COMPUTED, rowInWords } from "./words.js";
@@ -28,8 +28,8 @@ export function makeReadout(panel) {
     if (frame.heads > 1) parts.unshift(`${frame.names[cursor.head]}: `);
     const sentence = parts.map((part) => (typeof part === "string" ? part : part.textContent)).join("");
     if (say.textContent !== sentence) say.replaceChildren(...parts); // the same words are not read out again
-    inHeads.replaceChildren(...(frame.heads > 1 ? frame.names.map((_, head) => inHead(scene, head)) : []));
-    steps.replaceChildren(...arithmetic(frame, cursor).map(tableRow));
+    refill(inHeads, frame.heads > 1 ? frame.names.map((_, head) => inHead(scene, head)) : []);
+    refill(steps, arithmetic(frame, cursor).map(tableRow));
     showRows(scene, pinned.length ? pinned : [cursor.row], rowHeading, bars);
   };
 }
@@ -54,7 +54,7 @@ function inHead({ frame, cursor, perRow }, head) {
  */
 function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   const shares = rows.map((row) => rowOf(frame, cursor.head, row));
-  heading.replaceChildren(...rows.flatMap((row, i) => [
+  refill(heading, rows.flatMap((row, i) => [
     i ? " · " : "", ...(rows.length > 1 ? [swatch(i)] : []),
     ...marked(rowInWords(frame, cursor.head, row), (text) => named(text, i, rows.length)),
   ]));
@@ -63,19 +63,21 @@ function showRows({ frame, cursor, perRow }, rows, heading, bars) {
   const most = bars.closest(".attention-translation, .attention-tiling, .attention-picture") ? FEW : LARGEST;
   const others = columns.length > most + 1 ? columns.splice(most) : []; // a single one is listed itself
   const scales = rows.map((row) => rowScale(frame, perRow, cursor.head, row));
-  bars.replaceChildren(...columns.map((column) => tableRow([
+  const lines = columns.map((column) => tableRow([
     frame.keys[column], ...shares.flatMap((share, i) => [weight(share[column]), bar(share[column] / scales[i], i, rows.length)]),
-  ])));
-  if (!others.length) return;
-  const each = (/** @type {Float32Array} */ share) => others.map((column) => share[column]);
-  // what is no share of a whole is not added up: the most that one of them has is said
-  const sum = (/** @type {Float32Array} */ share) => (frame.reading ? Math.max(...each(share)) : sumOf(each(share)));
-  const rest = tableRow([
-    counted(others.length, "other", "others") + (frame.reading ? ", at most" : ""),
-    ...shares.flatMap((share, i) => [weight(sum(share)), perRow ? "" : bar(sum(share), i, rows.length)]), // no share of the largest
-  ]);
-  rest.className = "ah-others";
-  bars.append(rest);
+  ]));
+  if (others.length) {
+    const each = (/** @type {Float32Array} */ share) => others.map((column) => share[column]);
+    // what is no share of a whole is not added up: the most that one of them has is said
+    const sum = (/** @type {Float32Array} */ share) => (frame.reading ? Math.max(...each(share)) : sumOf(each(share)));
+    const rest = tableRow([
+      counted(others.length, "other", "others") + (frame.reading ? ", at most" : ""),
+      ...shares.flatMap((share, i) => [weight(sum(share)), perRow ? "" : bar(sum(share), i, rows.length)]), // no share of the largest
+    ]);
+    rest.className = "ah-others";
+    lines.push(rest);
+  }
+  refill(bars, lines);
 }
 
 /**
