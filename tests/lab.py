@@ -215,8 +215,10 @@ class Notebook:
 
     def wear(self, theme: str) -> None:
         """One of JupyterLab's themes, once its colours are there: they come later than its name."""
-        self.command("apputils:change-theme", theme=theme)
-        self.page.wait_for_function(WORN, arg=theme == "JupyterLab Light")
+        light = theme == "JupyterLab Light"
+        if not self.page.evaluate(WORN, light):
+            self.command("apputils:change-theme", theme=theme)
+        self.page.wait_for_function(WORN, arg=light)
 
     def _asked(self, url: str) -> None:
         if urlsplit(url).scheme not in ("data", "blob"):

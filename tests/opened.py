@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from lab import NOTEBOOKS, Lab, Notebook
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext
 
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 LIGHT, DARK = THEMES = ["JupyterLab Light", "JupyterLab Dark"]
@@ -75,7 +75,7 @@ class Lesson:
     def as_it_opened(self) -> None:
         """Back to what a learner has on the screen, or a class."""
         self.protocol.send("Emulation.clearDeviceMetricsOverride")
-        self.wear(LIGHT)
+        self.notebook.wear(LIGHT)
         if self.laid_out is not None:
             self._fold(True)
             self.laid_out.evaluate("style => style.remove()")
@@ -91,15 +91,6 @@ class Lesson:
         while not wanted():
             assert time.monotonic() < end, f"{self.name}: not within {seconds} s"
             time.sleep(0.1)
-
-    def wear(self, theme: str) -> None:
-        white = "getComputedStyle(document.body).getPropertyValue('--jp-layout-color0') === 'white'"
-        light = self.page.locator(f"body[data-jp-theme-light={str(theme == LIGHT).lower()}]")
-        if light.count() == 0:
-            self.notebook.command("apputils:change-theme", theme=theme)
-        light.wait_for(state="attached")
-        self.until(lambda: self.page.evaluate(white) == (theme == LIGHT))  # later than the theme's name
-        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def resize(self, width: int, height: int, pixels: float = 1) -> None:
         """`pixels` of the screen for one of the page: what zooming in does, besides leaving less room."""
@@ -120,5 +111,5 @@ class Lesson:
             assert self.notebook.errors == []
             assert self.notebook.hosts == {"127.0.0.1"}, "a request left the machine"
         finally:
-            self.wear(LIGHT)
+            self.notebook.wear(LIGHT)
             self.notebook.close()

@@ -81,7 +81,7 @@ NOT_OURS = [
 @pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing_serious(lesson, theme):
     lesson.show_all()
-    lesson.wear(theme)
+    lesson.notebook.wear(theme)
     found = serious(lesson.page, OURS, NOT_OURS)
     assert not found, "\n".join(["", *(" | ".join([lesson.name, theme, *entry]) for entry in found)])
 
@@ -102,7 +102,7 @@ CONTRAST = """() => {
 
 @pytest.mark.parametrize("theme", THEMES[::-1])  # it wears the last one still
 def test_text_in_drawings_can_be_read(lesson, theme):
-    lesson.wear(theme)
+    lesson.notebook.wear(theme)
     found = lesson.page.evaluate(CONTRAST)
     drawn = lesson.page.locator(".jp-OutputArea-output svg text").filter(has_text=re.compile(r"\S"))
     assert bool(found) == bool(drawn.count())

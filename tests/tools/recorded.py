@@ -13,12 +13,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from math import prod
 from pathlib import Path
-from unittest.mock import patch
 
 import anywidget
 import ipywidgets as widgets
 import numpy as np
-from ipykernel.comm.comm import BaseComm
 from ipywidgets.widgets.widget import _instances
 
 from attention_core.live import Explorer
@@ -38,8 +36,7 @@ State = dict[str, dict[str, object]]  # of models, by their ids
 
 def write(path: str, shown: Iterable[str]) -> None:
     """Record the widgets of these ids, and all that belongs to them, in a file."""
-    with patch.object(BaseComm, "publish_msg", lambda *_, **__: None):  # of the moves no page is told
-        Path(path).write_bytes(recorded([_instances[one] for one in shown if one in _instances]))
+    Path(path).write_bytes(recorded([_instances[one] for one in shown if one in _instances]))
 
 
 def recorded(shown: Iterable[widgets.Widget]) -> bytes:
