@@ -120,6 +120,7 @@ window.follow = () => { // at rest is a page whose widgets' messages have all be
         if (msg.content.execution_state === "idle") open.delete(msg.parent_header.msg_id);
         last = performance.now();
     });
+    window.addEventListener("keydown", () => { last = performance.now(); }, true); // messages follow frames
     window.atRest = async (quiet) => {
         const end = performance.now() + 60_000;
         while (open.size || performance.now() - last < quiet) {

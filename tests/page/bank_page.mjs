@@ -3,12 +3,12 @@
 
 import { createInterface } from "node:readline";
 
-const { makeBank } = await import(process.argv[2]);
+const { listen, makeBank } = await import(process.argv[2]);
 
 /** A widget's model: changes by the reader wait while one is on its way, as ipywidgets throttles them. */
 class Model {
   constructor(id, state) {
-    Object.assign(this, { id, state, heard: {}, waiting: false, kept: null, expected: {} });
+    Object.assign(this, { id, state, heard: {}, waiting: false, unsaved: null, kept: null, expected: {} });
   }
   get(name) { return this.state[name]; }
   on(event, call) { (this.heard[event] ??= []).push(call); }
@@ -21,9 +21,17 @@ class Model {
   }
   set_state(state) { this.change(state); }
   byHand(state) {
+    const news = Object.entries(state).filter(([name, x]) => JSON.stringify(this.state[name]) !== JSON.stringify(x));
     this.change(state);
+    this.unsaved = { ...this.unsaved, ...Object.fromEntries(news) };
+    this.save_changes();
+  }
+  save_changes() {
+    const state = this.unsaved;
+    this.unsaved = null;
+    if (!state || !Object.keys(state).length) return; // nothing is new
     if (this.waiting) this.kept = { ...this.kept, ...state };
-    else this.tell({ ...state });
+    else this.tell(state);
   }
   tell(state) {
     this.waiting = true;
@@ -49,6 +57,7 @@ class Model {
 let sent = [];
 let micro = [];
 let timers = [];
+let frames = []; // what waits for the next one
 let time = 0;
 let serial = 0;
 let models = {};
@@ -57,7 +66,7 @@ let bankId;
 
 function open({ dials, views, states, id }) {
   models = Object.fromEntries(Object.entries(states).map(([of, state]) => [of, new Model(of, state)]));
-  [sent, micro, timers, time, bankId] = [[], [], [], 0, id];
+  [sent, micro, timers, frames, time, bankId] = [[], [], [], [], 0, id];
   const named = Object.fromEntries(Object.entries(views).map(([name, of]) => [name, models[of]]));
   const turned = dials.map(([of, trait, hasSteps, moves]) => ({ model: models[of], trait, hasSteps, moves }));
   bank = makeBank({
@@ -67,7 +76,7 @@ function open({ dials, views, states, id }) {
     never: (which) => { timers = timers.filter((timer) => timer.serial !== which); },
   });
   models[id].on("change:_answer", bank.answered);
-  turned.forEach(({ model, trait }, i) => model.on(`change:${trait}`, () => bank.moved(i)));
+  listen(bank, turned, (run) => frames.push(run));
   for (const view of Object.values(named)) view.on("change", bank.changed);
   bank.want();
 }
@@ -81,6 +90,7 @@ const does = {
   move: ({ id, state }) => models[id].byHand(state),
   tick: ({ ms }) => {
     time += ms;
+    while (frames.length) frames.shift()();
     for (const timer of timers.filter(({ at }) => at <= time)) {
       if (!timers.includes(timer)) continue;
       timers = timers.filter((other) => other !== timer);

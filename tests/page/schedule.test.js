@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { atOnce, inNextFrame } from "../../attention_core/live/page/schedule.js";
+import { afterFrame, atOnce, inNextFrame } from "../../attention_core/live/page/schedule.js";
 import { onPixels } from "../../attention_core/live/page/screen.js";
 
 function screen() {
@@ -76,4 +76,22 @@ test("each change of the screen is heard, once, until it is listened to no more"
   assert.equal(changes, 3);
   end();
   assert.deepEqual([...heard.values()].map((calls) => calls.size), [0]);
+});
+
+test("what comes after a frame comes once, and where no frame is drawn all the same", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const frame = screen();
+  let ran = 0;
+  afterFrame(() => ran++);
+  frame();
+  assert.equal(ran, 0); // the frame has begun
+  t.mock.timers.tick(1);
+  assert.equal(ran, 1);
+  t.mock.timers.tick(1000);
+  assert.equal(ran, 1);
+  afterFrame(() => ran++);
+  t.mock.timers.tick(1000);
+  assert.equal(ran, 2); // a page that is hidden
+  frame(); t.mock.timers.tick(1);
+  assert.equal(ran, 2);
 });

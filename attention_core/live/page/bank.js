@@ -4,14 +4,15 @@
 // long as all other controls stand where they stood when it was made, and in its context: Python counts that
 // up when anything else has changed. A move is shown from the bank at once, and the kernel's own answer to
 // that move replaces it; answers to earlier moves, which are still on their way, are not shown any more.
-// Nothing is computed here.
+// Python is told of such a move when its frame is on the screen. Nothing is computed here.
 
 import { element } from "./dom.js";
 import { noteKernel } from "./kernel.js";
 import { onChange } from "./model.js";
+import { afterFrame } from "./schedule.js";
 
 /**
- * @typedef {{ get: (name: string) => any, set_state: (state: object) => void, on: Function, off: Function }} Other a model of the page
+ * @typedef {{ get: (name: string) => any, set_state: (state: object) => void, save_changes: Function, on: Function, off: Function }} Other a model of the page
  * @typedef {Record<string, Record<string, any>>} Patch of each view, by its name, the traits that show a step
  * @typedef {object} Dial
  * @property {Other} model
@@ -51,6 +52,7 @@ export function makeBank({ dials, views, answer, gone, ask, say, soon, later, ne
   let again = false;
   let wanted = false; // nobody has come near yet
   let asking = 0;
+  let calm = true; // Python has answered all moves
   let barren = -1; // the context in which there is no bank
   /** @type {any} */
   let timer = null;
@@ -91,18 +93,24 @@ export function makeBank({ dials, views, answer, gone, ask, say, soon, later, ne
   }
 
   /**
-   * A dial has moved, by the reader or by Python.
-   * @param {number} i
+   * A dial has moved, by the reader or by Python. Returns whether its message may wait until its frame is on the
+   * screen: the echo of an earlier move would move the dial back meanwhile.
+   * @param {number} i @param {boolean} [untold] the move before this one still waits: Python hears of both as one
    */
-  function moved(i) {
-    if (setting) return;
+  function moved(i, untold = false) {
+    if (setting) return false;
+    const wasCalm = calm;
+    calm = false;
     const bank = held[i];
     const step = fits(bank, i) ? bank?.steps.get(key(value(dials[i]))) : undefined;
     if (step) { // also back where the newest answer stands: another may be on its way
-      shown = whole(step, /** @type {Held} */ (bank).base);
+      const { base, at } = /** @type {Held} */ (bank);
+      const back = untold && key(value(dials[i])) === key(at[i]); // for Python nothing has moved, and so nothing follows
+      shown = whole(back ? {} : step, base);
       paint(shown);
     }
     wait();
+    return wasCalm && Boolean(step);
   }
 
   /**
@@ -118,7 +126,8 @@ export function makeBank({ dials, views, answer, gone, ask, say, soon, later, ne
 
   /** Python says for what the answer is whose messages follow. */
   function answered() {
-    if (shown && (here() || held.every((bank) => bank?.context !== answer().context))) shown = null;
+    calm = here();
+    if (shown && (calm || held.every((bank) => bank?.context !== answer().context))) shown = null;
     asking = 0;
     if (barren !== answer().context) { barren = -1; say(""); }
     wait();
@@ -170,6 +179,26 @@ export function makeBank({ dials, views, answer, gone, ask, say, soon, later, ne
 }
 
 /**
+ * Lets a bank hear of its dials' moves. Python is told when the frame is on the screen: that the kernel is busy
+ * is news that costs Jupyter's page as much as the frame.
+ * @param {{ moved: (i: number, untold: boolean) => boolean }} bank @param {Dial[]} dials @param {(run: () => void) => void} [after]
+ */
+export function listen(bank, dials, after = afterFrame) {
+  dials.forEach(({ model, trait }, i) => {
+    const save = model.save_changes.bind(model);
+    let late = false;
+    /** @type {any[] | null} */
+    let waiting = null; // what the view says of the answer
+    model.on(`change:${trait}`, () => { late = bank.moved(i, waiting !== null); });
+    model.save_changes = (/** @type {any[]} */ ...told) => {
+      waiting = late ? told : null;
+      if (!late) save(...told);
+      else after(() => { if (waiting) save(...waiting); waiting = null; });
+    };
+  });
+}
+
+/**
  * A thing in which `{ bytes: i }` stands for the i-th buffer, with the buffers in it.
  * @param {any} thing @param {DataView[]} buffers @returns {any}
  */
@@ -198,7 +227,7 @@ async function initialize({ model }) {
   model.on("msg:custom", (content, buffers) => {
     bank.told({ ...content, steps: unpacked(content.steps, buffers), base: unpacked(content.base, buffers) });
   });
-  dials.forEach(({ model: dial, trait }, i) => dial.on(`change:${trait}`, () => bank.moved(i)));
+  listen(bank, dials);
   for (const view of Object.values(views)) view.on("change", bank.changed);
   model.on("change:_near", bank.want);
   if (model.get("_near")) bank.want();

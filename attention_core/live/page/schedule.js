@@ -31,3 +31,14 @@ export function atOnce(draw) {
   }
   return { changed, stop: () => cancelAnimationFrame(waiting) };
 }
+
+/**
+ * Runs when the next frame is on the screen; soon all the same where none is drawn, as on a page that is hidden.
+ * @param {() => void} run
+ */
+export function afterFrame(run) {
+  let over = false;
+  const once = () => { if (!over) run(); over = true; };
+  requestAnimationFrame(() => setTimeout(once, 0));
+  setTimeout(once, 100);
+}
