@@ -16,6 +16,7 @@ import nbformat
 import pytest
 from axe import serious
 from lab import NOTEBOOKS, SECONDS, need_chromium, running_chromium
+from offline import asks_of_hosts
 from playwright.sync_api import Browser, Page, expect
 
 # the first that asks for the pages waits till every lesson has run: that is none of its own time
@@ -222,9 +223,8 @@ def test_lessons_lead_to_each_other_within_the_folder(folder, handout):
 
 
 def test_nothing_in_the_folder_refers_to_a_host(folder):
-    asking = re.compile(r"""(?:\bsrc=|<link[^>]* href=|@import |\burl\()(?:url\()?["']?(?:https?:)?//""")
     for file in [*folder.glob("*.html"), *folder.rglob("*.css")]:
-        assert asking.findall(file.read_text("utf-8")) == [], file.name
+        assert asks_of_hosts(file.read_text("utf-8")) == [], file.name
 
 
 def test_a_page_stays_readable_where_the_system_is_dark(folder, browser):
