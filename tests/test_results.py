@@ -67,6 +67,8 @@ def test_the_line_is_of_the_body_and_of_the_method_that_is_called():
     assert line_to_look_at(Both, "to_key")[1].startswith("q, k, v = ")
     assert check.self_attention(Both).where == line_to_look_at(Both, "to_key")
     assert line_to_look_at(softmax_of, "nothing like it") is None
+    assert line_to_look_at(_without_scale(), "query @ key") == (4, "scores = query @ key.transpose(-2, -1)")
+    assert line_to_look_at(_without_scale(), "docstring", "comment", "^$") is None
 
 
 def test_the_line_that_makes_an_empty_cache_is_not_the_one_to_look_at():
