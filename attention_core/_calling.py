@@ -80,6 +80,7 @@ def call(function: Callable, *arguments, named: Mapping[str, object] = EMPTY, qu
     except TooLong as late:
         raise Failed("too long", where=learners_line(late), seconds=LONGEST) from None
     except (Exception, SystemExit) as error:  # exit() would end the kernel
+        traceback.clear_frames(error.__traceback__)  # what it held may be all the memory that there is
         message = (str(error).strip() or "no message").split("\n")[0]
         what = {"kind": type(error).__name__, "message": message}
         raise Failed("raised", where=learners_line(error), error=error, **what) from error

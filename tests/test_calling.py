@@ -6,6 +6,7 @@ import linecache
 import subprocess
 import sys
 import threading
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -163,6 +164,19 @@ def test_what_is_raised_is_data_and_the_line_is_the_learners_never_ours():
     assert refused(causal_mask, "three").where is None  # raised in our code, and called from nowhere else
     assert refused(lambda: 1, X).where is None
     assert refused(space["leaves"], X).data == {"kind": "SystemExit", "message": "no message"}
+
+
+def test_what_a_function_held_when_it_raised_is_given_back():
+    """It may be all the memory that there is, and its check goes on."""
+    held = []
+
+    def hoards(x):
+        mine = x + 1
+        held.append(weakref.ref(mine))
+        raise MemoryError
+
+    failed = refused(hoards, X)
+    assert failed.error and held[0]() is None
 
 
 def test_what_is_raised_as_failed_goes_through_as_it_is():
