@@ -347,6 +347,26 @@ def to_patches(images, size):
         "dare-room",
         "arrives_so == arrives_so",
     ),
+    "a loss that writes into the returns": (
+        "08_agents.ipynb",
+        "policy-loss",
+        """import attention_core.agents
+
+given = []
+
+
+def returns(rewards, done, discount):
+    given.append(attention_core.agents.returns(rewards, done, discount))
+    return given[-1]
+
+
+def policy_loss(logits, actions, returns, values, alive):
+    loss = attention_core.agents.policy_loss(logits, actions, returns, values, alive)
+    returns.fill_(7.0)
+    return loss""",
+        "dare-room",
+        "all(yours[:2]) and given and not any((one == 7).all() for one in given) and 7 not in won",
+    ),
     "a choice that leaves": (
         "08_agents.ipynb",
         "choose",
