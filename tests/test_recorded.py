@@ -103,6 +103,15 @@ def test_recording_leaves_an_explorer_as_it_stood():
     assert explorer.temperature == 0.2
 
 
+def test_no_page_is_told_of_the_steps_and_again_of_what_comes_after(monkeypatch):
+    explorer, told = SelfAttentionExplorer("a b c"), []
+    monkeypatch.setattr(type(explorer.comm), "publish_msg", lambda *_said, **more: told.append(more))
+    assert len(read(explorer).frames) > 1
+    assert told == []
+    explorer.temperature = 0.5
+    assert told
+
+
 def test_controls_are_recorded_in_every_combination_and_alone():
     (moves,) = read(SelfAttentionExplorer()).explorers
     sizes = {tuple(one["dials"]): len(one["steps"]) for one in moves["sets"]}

@@ -133,7 +133,8 @@ def pick(
 def player(label: str, most: Callable[["Explorer"], int], *, follows: str, width: str = "290px") -> Maker:
     """A slider over 0 to `most`, with buttons that play it on the page, a step at a time, and lead back to 0.
 
-    Its end is asked for again when the explorer's trait `follows` has changed.
+    What else sets the trait ends the playing. The slider's end is asked for again when the explorer's trait
+    `follows` has changed.
     """
 
     def make(explorer: "Explorer", name: str) -> widgets.Widget:
@@ -146,6 +147,8 @@ def player(label: str, most: Callable[["Explorer"], int], *, follows: str, width
             value, end = getattr(explorer, name), most(explorer)
             if value is None:  # the explorer is about to settle on a number
                 return
+            if made.value != value:
+                play.playing = False  # somebody else has moved it: another step would lead away from there
             # first the ends: the page's link would cut a value off at the other's; but no end below what
             # stands there, as the slider would move to it, which would be taken for the hand's
             for one in (made, play):

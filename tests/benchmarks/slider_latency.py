@@ -127,7 +127,11 @@ window.painted = (output) => new Promise((resolve) => {
 window.watch = (output, event) => {
     const started = new Promise((resolve) =>
         window.addEventListener(event, () => resolve(performance.now()), { capture: true, once: true }));
-    const late = new Promise((_, no) => setTimeout(() => no(new Error("nothing was painted")), 30_000));
+    const late = new Promise((_, no) => setTimeout(() => {
+        const { className, ariaValueText } = document.activeElement;
+        const there = `${className} ${ariaValueText}; ${kernel().status}; ${output.innerText}`;
+        no(new Error(`nothing was painted; in focus: ${there.slice(0, 600)}`));
+    }, 30_000));
     const both = Promise.all([started, painted(output)]).then(([from, to]) => to - from);
     window.watched = Promise.race([both, late]);
 };
@@ -190,18 +194,20 @@ class Bench:
         self.page = notebook.page
 
     def output(self, n: int) -> Locator:
-        """The output of the n-th cell after the common one."""
+        """The output of the n-th cell after the common one, drawn: `painted` asks what it is made of."""
         cell = self.page.locator(".jp-CodeCell").nth(n + 1)
         cell.evaluate("cell => cell.scrollIntoView({ block: 'center' })")
-        return cell.locator(".jp-Cell-outputArea")
+        output = cell.locator(".jp-Cell-outputArea")
+        output.locator("img, .ah[data-frames]").first.wait_for()
+        return output
 
     def presses(self, row: Row, n: int, times: int, back: bool) -> None:
         """Press an arrow key on the handle; the first press only warms up."""
         output = self.output(n)
-        output.locator(".noUi-handle").focus()
+        handle = output.locator(".noUi-handle")
         for i in range(times + 1):
             output.evaluate("output => watch(output, 'keydown')")
-            self.page.keyboard.press("ArrowLeft" if back else "ArrowRight")
+            handle.press("ArrowLeft" if back else "ArrowRight")  # JupyterLab may have taken the focus
             took = self.page.evaluate("watched")
             if i:
                 row.times.append(took)

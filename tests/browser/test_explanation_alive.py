@@ -121,7 +121,11 @@ def test_another_explanation_takes_other_words_away(said):
     said.box.get_by_role("button", name="Play", exact=True).click()
     until(lambda: int(said.notebook.execute("print(said.k)")), lambda k: k > 5)
     said.box.get_by_role("button", name="take away the truth").click()
+    expect(said.box.get_by_role("button", name="Play", exact=True)).to_have_count(1)  # it plays no longer
+    said.box.get_by_role("button", name="take away the truth").click()  # a step may have been on its way
     said.becomes("k", 2)
+    said.page.wait_for_timeout(1000)  # longer than a step
+    assert said.notebook.execute("print(said.k)").strip() == "2"
 
 
 def test_a_strip_is_read_by_keyboard_and_pinned(said):

@@ -188,7 +188,7 @@ def test_a_training_comes_into_sight_below_its_loop_and_lasts_long_enough_to_be_
     page.evaluate("() => { jupyterapp.commands.execute('notebook:run-cell-and-select-next') }")
     box = page.locator(".jp-NotebookPanel .jp-Cell").nth(anew + 2)
     expect(box.locator(".at-stop")).to_be_visible(timeout=20 * SECONDS)
-    until(lambda: page.evaluate(IN_SIGHT), lambda seen: all(seen), seconds=4)
+    until(lambda: page.evaluate(IN_SIGHT), lambda seen: all(seen))  # with the button of what still runs
     expect(box.locator(".at-note")).to_have_text("Finished: 300 steps.", timeout=30 * SECONDS)
     assert (
         time.monotonic() - began > 6

@@ -174,6 +174,7 @@ def test_keys_take_the_frame_along_only_from_where_it_is(digits):
     frame.focus()
     frame.select_option("patch 0")
     until(lambda: digits.trait("frame"), lambda now: now == "0")
+    expect(digits.cell("patch 0: weight 0.91, decides")).to_have_count(1)  # the page knows it, too
     digits.focus("patch 5")
     digits.page.keyboard.press("Shift+ArrowUp")
     expect(digits.cell("patch 2")).to_be_focused()
