@@ -122,6 +122,7 @@ def test_another_explanation_takes_other_words_away(said):
     until(lambda: int(said.notebook.execute("print(said.k)")), lambda k: k > 5)
     said.box.get_by_role("button", name="take away the truth").click()
     expect(said.box.get_by_role("button", name="Play", exact=True)).to_have_count(1)  # it plays no longer
+    assert int(said.notebook.execute("print(said.k)")) < 13, "it had played to its end"
     said.box.get_by_role("button", name="take away the truth").click()  # a step may have been on its way
     said.becomes("k", 2)
     said.page.wait_for_timeout(1000)  # longer than a step
